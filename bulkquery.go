@@ -1,0 +1,319 @@
+package siftdb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+)
+
+// deleteQuery removes what a select would return. Nothing is deleted by omission:
+// it needs a where, even an empty one (spec 4.6).
+func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteOption) (*Result, error) {
+	if err := ds.writable(); err != nil {
+		return nil, err
+	}
+	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct} {
+		if set {
+			return nil, errs.At(errs.InvalidQuery, key, "%s cannot be combined with type delete", key)
+		}
+	}
+	if q.Where == nil {
+		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where; an empty one deletes all entries")
+	}
+	c, err := q.compile()
+	if err != nil {
+		return nil, err
+	}
+	var n int64
+	version, err := ds.db.write(ctx, options, func(t *tx) error {
+		st, err := t.source(ds.id, false)
+		if err != nil {
+			return err
+		}
+		st.begin("query")
+		ids, err := st.selectIDs(c)
+		if err != nil {
+			return err
+		}
+		n = int64(len(ids))
+		var rec layout.Record
+		for _, id := range ids {
+			if ok, err := st.get(id, &rec); err != nil || !ok {
+				return errors.Join(err, errs.New(errs.Corrupt, "entry %d of data source %d is gone", id, ds.id))
+			}
+			if err := st.remove(&rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
+}
+
+// selectIDs returns the ids that a select would return, in its order, of the state
+// that the transaction sees.
+func (st *sourceTx) selectIDs(c *compiled) ([]int64, error) {
+	var ids []int64
+	var m matching
+	m.bindTo(st.id, st.src, c.where)
+	s := &sorter{keep: -1}
+	order := c.order.Bind(st.src.schema())
+	scan := newScanner(st.id, latestState)
+	scan.ordered = st.head.Ordered > 0
+	_, err := scan.run(st.t.w, func(rec *layout.Record) (bool, error) {
+		if m.match(rec) {
+			if len(c.order) > 0 {
+				s.add(order, &m.rec)
+			} else {
+				ids = append(ids, rec.ID)
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(c.order) > 0 {
+		ids = s.sorted()
+	}
+	ids = ids[min(c.offset, len(ids)):]
+	if c.limit >= 0 {
+		ids = ids[:min(c.limit, len(ids))]
+	}
+	return ids, nil
+}
+
+// Patch says how UpdateWhere changes an entry.
+type Patch struct {
+	// Set is an object, as for Insert, whose keys replace those columns whole.
+	Set any
+	// Unset names columns that are removed.
+	Unset []string
+	// Func computes an object that is merged as Set is; nil leaves the entry alone.
+	// It is called outside any transaction, and again if the entry was changed
+	// meanwhile. Set and Unset are applied before what it returns.
+	Func func(*Entry) (any, error)
+}
+
+// UpdateWhere changes every entry that matches, in one atomic write, and returns
+// how many it changed. A nil where matches nothing by omission: it is refused,
+// while an empty one matches everything. With Patch.Func the write is evaluated on
+// a snapshot and applied only if neither the set of matches nor any of them has
+// changed since; after three vain tries it is ErrConflict.
+func (ds *DataSource) UpdateWhere(ctx context.Context, where any, patch Patch, options ...WriteOption) (int64, error) {
+	if err := ds.writable(); err != nil {
+		return 0, err
+	}
+	if where == nil {
+		return 0, errs.At(errs.InvalidQuery, "where", "UpdateWhere needs a where; an empty one changes all entries")
+	}
+	q := Query{Where: where}
+	c, err := q.compile()
+	if err != nil {
+		return 0, err
+	}
+	if patch.Set == nil {
+		patch.Set = struct{}{}
+	}
+	u := &updateWhere{ds: ds, c: c, patch: patch, options: options}
+	for range maxTries {
+		n, err := u.try(ctx)
+		if !errors.Is(err, errStale) {
+			return n, err
+		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return 0, err
+		}
+	}
+	return 0, ds.overtaken()
+}
+
+// updateWhere is one UpdateWhere.
+type updateWhere struct {
+	ds      *DataSource
+	c       *compiled
+	patch   Patch
+	options []WriteOption
+}
+
+// evaluated is what Patch.Func said about the entries of a snapshot.
+type evaluated struct {
+	commit  int64           // the snapshot
+	changed map[int64]int64 // of every match: the commit that touched it last
+	ids     []int64         // of the entries to change, with their patches
+	rows    *rows
+}
+
+// try evaluates and writes once; errStale means that it must be tried again.
+func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
+	var eval *evaluated
+	if u.patch.Func != nil {
+		if eval, err = u.evaluate(ctx); err != nil {
+			return 0, err
+		}
+	}
+	set, err := u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), []any{u.patch.Set})
+	if err != nil {
+		return 0, err
+	}
+	_, err = u.ds.db.write(ctx, u.options, func(t *tx) error {
+		st, err := t.source(u.ds.id, false)
+		if err != nil {
+			return err
+		}
+		st.begin("update")
+		sets, err := st.confirm(set)
+		if err != nil {
+			return err
+		}
+		if eval == nil {
+			n, err = u.applySet(st, sets[0])
+			return err
+		}
+		if err := u.confirm(st, eval); err != nil {
+			return err
+		}
+		n, err = u.apply(st, sets[0], eval)
+		return err
+	})
+	return n, err
+}
+
+// applySet changes every match of the state that the transaction sees.
+func (u *updateWhere) applySet(st *sourceTx, set []byte) (int64, error) {
+	ids, err := st.selectIDs(u.c)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, id := range ids {
+		changed, err := u.change(st, id, set, nil)
+		if err != nil {
+			return 0, err
+		}
+		if changed {
+			n++
+		}
+	}
+	if len(ids) > 0 {
+		st.meet(set)
+	}
+	return n, nil
+}
+
+func (u *updateWhere) apply(st *sourceTx, set []byte, eval *evaluated) (int64, error) {
+	patches, err := st.confirm(eval.rows)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for i, id := range eval.ids {
+		changed, err := u.change(st, id, set, patches[i])
+		if err != nil {
+			return 0, err
+		}
+		if changed {
+			n++
+		}
+		st.meet(set)
+		st.meet(patches[i])
+	}
+	return n, nil
+}
+
+// change applies the parts of the patch to one entry.
+func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, error) {
+	var before layout.Record
+	ok, err := st.get(id, &before)
+	if err != nil || !ok {
+		return false, err
+	}
+	doc := bytes.Clone(before.Doc)
+	if len(u.patch.Unset) > 0 {
+		doc = document.Select(nil, doc, func(col uint16, inline string) bool {
+			if inline == "" {
+				inline = st.src.names.Name(col)
+			}
+			for _, name := range u.patch.Unset {
+				if name == inline {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	doc = document.Merge(nil, doc, set)
+	if more != nil {
+		doc = document.Merge(nil, doc, more)
+	}
+	_, changed, err := st.change(&before, doc, before.Order)
+	return changed, err
+}
+
+// evaluate calls the patch function for every match of a snapshot.
+func (u *updateWhere) evaluate(ctx context.Context) (*evaluated, error) {
+	eval := &evaluated{changed: make(map[int64]int64)}
+	f := u.ds.finder(u.c, false)
+	defer f.close()
+	var patches []any
+	for e, err := range f.all(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		eval.changed[e.ID] = e.Changed
+		patch, err := u.patch.Func(e)
+		if err != nil {
+			return nil, err
+		}
+		if patch != nil {
+			eval.ids = append(eval.ids, e.ID)
+			patches = append(patches, patch)
+		}
+	}
+	eval.commit = f.rd.st.commit
+	var err error
+	eval.rows, err = u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), patches)
+	return eval, err
+}
+
+// confirm makes sure that what was evaluated still stands: only entries touched
+// since the snapshot can have changed that.
+func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
+	if st.head.Last <= eval.commit {
+		return nil
+	}
+	if st.head.Floor > eval.commit {
+		return errStale
+	}
+	var m matching
+	m.bindTo(st.id, st.src, u.c.where)
+	var rec layout.Record
+	for v, err := range history.Range(st.t.w, st.id, eval.commit+1, 0, false) {
+		if err != nil {
+			return err
+		}
+		for _, set := range []history.IDSet{v.Inserted, v.Updated, v.Deleted} {
+			for id := range set.All() {
+				if _, was := eval.changed[id]; was {
+					return errStale
+				}
+				ok, err := st.get(id, &rec)
+				if err != nil {
+					return err
+				}
+				if ok && m.match(&rec) {
+					return errStale
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package siftdb
+
+import (
+	"encoding/json"
+	"sync"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// catalog caches what is rarely written of each data source: its definition, the
+// interned names and the list of columns. It holds committed states only. Nothing
+// in it is trusted without the revisions in a Head.
+type catalog struct {
+	mu      sync.RWMutex
+	sources map[int64]*source
+}
+
+// source is the cached part of a data source. It is immutable.
+type source struct {
+	id       int64
+	revision int64
+	def      definition
+	names    *document.Names // may be ahead of a Head; numbers never change
+
+	columnsRevision int64
+	columns         []string // nil when there is no list
+	columnSet       map[string]struct{}
+}
+
+// definition is what is stored of a data source beside its counters.
+type definition struct {
+	Name            string          `json:"name"`
+	OrganizationID  *int64          `json:"organizationId,omitempty"`
+	AppID           *int64          `json:"appId,omitempty"`
+	AppCapabilities json.RawMessage `json:"appCapabilities,omitempty"`
+	Hooks           json.RawMessage `json:"hooks,omitempty"`
+	Type            *string         `json:"type,omitempty"`
+	Public          *bool           `json:"public,omitempty"`
+	Definition      json.RawMessage `json:"definition,omitempty"`
+	AccessRules     json.RawMessage `json:"accessRules,omitempty"`
+	Bundle          *bool           `json:"bundle,omitempty"`
+	CreatedAt       int64           `json:"createdAt"`
+	DeletedAt       int64           `json:"deletedAt,omitempty"`
+}
+
+// guidColumn returns the column that is filled with a UUID on insert, spec 14.5;
+// empty when there is none.
+func (d *definition) guidColumn() string {
+	if len(d.Definition) == 0 {
+		return ""
+	}
+	var keys struct {
+		GUID string `json:"guid"`
+	}
+	if json.Unmarshal(d.Definition, &keys) != nil {
+		return ""
+	}
+	return keys.GUID
+}
+
+// schema tells the where language which names are columns. A column is a name in
+// the list, or one that an entry has ever stored (spec 3.5).
+func (s *source) schema() query.Schema {
+	return query.Schema{Names: s.names, Columns: s.isColumn}
+}
+
+func (s *source) isColumn(name string) bool {
+	if _, ok := s.names.Lookup(name); ok {
+		return true
+	}
+	_, ok := s.columnSet[name]
+	return ok
+}
+
+// load returns the counters of a data source and its cached part, which is read
+// and kept when the cache is behind. A trashed data source is not found unless
+// trashed is true.
+func (db *DB) load(r storage.Reader, id int64, trashed bool) (layout.Head, *source, error) {
+	head, ok, err := layout.ReadHead(r, id)
+	if err != nil {
+		return head, nil, err
+	}
+	if !ok || head.Trashed && !trashed {
+		return head, nil, unknownSource(id)
+	}
+	src, err := db.catalog.refresh(r, id, head)
+	return head, src, err
+}
+
+func unknownSource(id int64) error {
+	return &Error{Code: errs.NotFound, DataSourceID: id, Message: "data source " + itoa(id) + " does not exist"}
+}
+
+// cached returns what the cache holds of a data source, nil when nothing.
+func (c *catalog) cached(id int64) *source {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.sources[id]
+}
+
+// refresh returns the cached part of a data source at least as new as head says.
+func (c *catalog) refresh(r storage.Reader, id int64, head layout.Head) (*source, error) {
+	old := c.cached(id)
+	if old.current(head) {
+		return old, nil
+	}
+	src, err := readSource(r, id, head, old)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now := c.sources[id]; now == nil || !now.newerThan(src) {
+		if c.sources == nil {
+			c.sources = make(map[int64]*source)
+		}
+		c.sources[id] = src
+	}
+	return src, nil
+}
+
+// forget drops a data source from the cache.
+func (c *catalog) forget(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.sources, id)
+}
+
+// current reports whether nothing of a cached part is behind, or ahead of, head.
+// Names may be ahead.
+func (s *source) current(head layout.Head) bool {
+	return s != nil && s.revision == head.Revision && s.columnsRevision == head.Columns && s.names.Len() >= int(head.Names)
+}
+
+func (s *source) newerThan(other *source) bool {
+	return s.revision >= other.revision && s.names.Len() >= other.names.Len() && s.columnsRevision > other.columnsRevision
+}
+
+// readSource reads the cold part of a data source, taking from old what is still
+// right. It works on uncommitted states too, and then must not be cached.
+func readSource(r storage.Reader, id int64, head layout.Head, old *source) (*source, error) {
+	src := &source{id: id, revision: head.Revision, columnsRevision: head.Columns}
+	if old == nil {
+		old = &source{revision: -1, columnsRevision: -1}
+	}
+	if src.def = old.def; old.revision != head.Revision {
+		text, err := layout.ReadSource(r, id)
+		if err != nil {
+			return nil, err
+		}
+		src.def = definition{}
+		if err := json.Unmarshal(text, &src.def); err != nil {
+			return nil, errs.Wrap(errs.Corrupt, err, "the definition of data source %d cannot be read", id)
+		}
+	}
+	src.names = old.names
+	if have := old.names.Len(); have < int(head.Names) {
+		more, err := layout.ReadNames(r, id, have, int(head.Names))
+		if err != nil {
+			return nil, err
+		}
+		src.names = old.names.Extend(more)
+	}
+	if src.columns, src.columnSet = old.columns, old.columnSet; old.columnsRevision != head.Columns {
+		columns, err := layout.ReadColumns(r, id, head.Columns)
+		if err != nil {
+			return nil, err
+		}
+		src.setColumns(columns)
+	}
+	return src, nil
+}
+
+func (s *source) setColumns(columns []string) {
+	s.columns = columns
+	s.columnSet = make(map[string]struct{}, len(columns))
+	for _, c := range columns {
+		s.columnSet[c] = struct{}{}
+	}
+}

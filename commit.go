@@ -1,0 +1,502 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+)
+
+// Commit is a set of inserts, updates and deletions that are applied together
+// (spec 8).
+type Commit struct {
+	// Entries are the members: without an ID inserts, with one updates. Nil is
+	// refused unless entries that are not sent are kept; an empty slice is fine.
+	Entries []CommitEntry
+	// Append keeps entries that are not sent. Nil means false, but true when Delete
+	// is not nil. With false, everything that is not sent goes.
+	Append *bool
+	// Delete lists entries to remove. Ids that this data source does not hold are
+	// skipped.
+	Delete []int64
+	// Extend merges data into the stored columns instead of replacing them all.
+	Extend bool
+	// Columns, when not nil, sets the list of columns and their order. New ones of
+	// the entries are added after it.
+	Columns []string
+	// ReturnEntries asks for the whole data source after the commit. The default of
+	// a JSON body is true, of a Go caller false.
+	ReturnEntries bool
+	// Source is a label, as WithSource gives one.
+	Source string
+}
+
+// CommitEntry is one insert or update.
+type CommitEntry struct {
+	ID       int64  // 0 for an insert
+	Data     any    // an object, as for Insert; no key is reserved
+	Order    any    // a number; nil means 0 for an insert, unchanged for an update
+	ClientID string // for inserts: the caller's own id, told back in CommitResult
+	// IfChanged, when not 0, fails the commit with ErrConflict unless the entry was
+	// last changed by that commit.
+	IfChanged int64
+}
+
+// CommitResult tells what a commit did.
+type CommitResult struct {
+	// Version is the version it left, which is also the id of the commit; 0 when
+	// nothing changed.
+	Version int64
+	// Inserted are the ids of the inserts, in the order in which they were sent.
+	Inserted []int64
+	// ClientIDs has a member for every insert that had a ClientID, in order; never
+	// nil.
+	ClientIDs []ClientID
+	// Entries is the data source after the commit in default order; nil unless
+	// ReturnEntries.
+	Entries []*Entry
+}
+
+// ClientID pairs a client's own id with the id that an insert got.
+type ClientID struct {
+	ClientID string `json:"clientId"`
+	ID       int64  `json:"id"`
+}
+
+// MarshalJSON returns the response body of spec 8.3: entries, unless they were not
+// asked for, and clientIds.
+func (r *CommitResult) MarshalJSON() ([]byte, error) {
+	var body struct {
+		Entries   *[]*Entry  `json:"entries,omitempty"`
+		ClientIDs []ClientID `json:"clientIds"`
+	}
+	if r.Entries != nil {
+		body.Entries = &r.Entries
+	}
+	if body.ClientIDs = r.ClientIDs; body.ClientIDs == nil {
+		body.ClientIDs = []ClientID{}
+	}
+	return json.Marshal(body)
+}
+
+// Commit applies inserts, updates and deletions in one atomic write: all of it, or
+// nothing. An update of an id that this data source does not hold fails the whole
+// commit with ErrInvalidInput and lists the ids (spec 8.2). An update that changes
+// nothing leaves the entry's times alone.
+func (ds *DataSource) Commit(ctx context.Context, c Commit, options ...WriteOption) (*CommitResult, error) {
+	if c.Source != "" {
+		options = append(slices.Clone(options), WithSource(c.Source))
+	}
+	results, err := ds.db.CommitAll(ctx, []SourceCommit{{ds, c}}, options...)
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+// SourceCommit is a commit and the data source that it is for.
+type SourceCommit struct {
+	DataSource *DataSource
+	Commit     Commit
+}
+
+// CommitAll applies commits to several data sources as one atomic write: one
+// commit id, and a version under that id in each data source that changed. Results
+// are in the order of the commits. A data source may be named once.
+func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...WriteOption) ([]*CommitResult, error) {
+	for range maxTries {
+		prepared := make([]*preparedCommit, len(commits))
+		for i, c := range commits {
+			var err error
+			if prepared[i], err = db.prepare(c); err != nil {
+				return nil, err
+			}
+			for _, other := range prepared[:i] {
+				if other.ds.id == c.DataSource.id {
+					return nil, errs.New(errs.InvalidInput, "data source %d is named twice in one commit", other.ds.id)
+				}
+			}
+		}
+		results, err := db.applyAll(ctx, prepared, options)
+		if !errors.Is(err, errStale) {
+			return results, err
+		}
+		for _, p := range prepared {
+			if err := db.reload(ctx, p.ds.id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, commits[0].DataSource.overtaken()
+}
+
+func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options []WriteOption) ([]*CommitResult, error) {
+	results := make([]*CommitResult, len(prepared))
+	version, err := db.write(ctx, options, func(t *tx) error {
+		if t.opts.ifChanged != 0 {
+			return errs.New(errs.InvalidInput, "a commit's conditions on changed are members of its entries")
+		}
+		for i, p := range prepared {
+			st, err := t.source(p.ds.id, false)
+			if err != nil {
+				return err
+			}
+			if results[i], err = p.apply(st); err != nil {
+				return err
+			}
+		}
+		for i, p := range prepared {
+			if t.sources[p.ds.id].changed() {
+				results[i].Version = t.commit()
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range prepared {
+		if !p.commit.ReturnEntries {
+			continue
+		}
+		after := *p.ds
+		if version != 0 {
+			after.at = moment{atCommit, version}
+		}
+		if results[i].Entries, err = after.Find(ctx, Query{}); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
+// preparedCommit is a commit that has been checked and encoded.
+type preparedCommit struct {
+	ds      *DataSource
+	commit  Commit
+	append  bool
+	columns []string
+	rows    *rows
+	orders  [][]byte // of each member
+}
+
+// prepare checks the form of a commit and encodes its data.
+func (db *DB) prepare(sc SourceCommit) (*preparedCommit, error) {
+	if sc.DataSource == nil || sc.DataSource.db != db {
+		return nil, errs.New(errs.InvalidInput, "a commit names no data source of this database")
+	}
+	if err := sc.DataSource.writable(); err != nil {
+		return nil, err
+	}
+	c := sc.Commit
+	p := &preparedCommit{ds: sc.DataSource, commit: c, append: c.Delete != nil}
+	if c.Append != nil {
+		p.append = *c.Append
+	}
+	if c.Entries == nil && !p.append {
+		return nil, errs.At(errs.InvalidInput, "entries", "entries is required; to empty the data source send an empty list")
+	}
+	var err error
+	if p.columns, err = db.cleanColumns(c.Columns); err != nil {
+		return nil, err
+	}
+	data := make([]any, len(c.Entries))
+	p.orders = make([][]byte, len(c.Entries))
+	for i, e := range c.Entries {
+		if e.ID < 0 {
+			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d.id", i), "an entry id cannot be negative")
+		}
+		if p.orders[i], err = parseOrder(e.Order); err != nil {
+			return nil, rowError(i, err)
+		}
+		data[i] = e.Data
+	}
+	p.rows, err = db.encode(db.catalog.cached(p.ds.id), data)
+	return p, err
+}
+
+// staged is an entry that the commit updates, perhaps more than once.
+type staged struct {
+	before layout.Record
+	doc    []byte
+	order  []byte
+}
+
+// apply does the work of spec 8.2 on one data source.
+func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
+	st.begin("commit")
+	docs, err := st.confirm(p.rows)
+	if err != nil {
+		return nil, err
+	}
+	updates, ids, err := p.stage(st, docs)
+	if err != nil {
+		return nil, err
+	}
+	if p.commit.Columns != nil {
+		st.setColumns(p.columns)
+	}
+	for _, doc := range docs {
+		st.meet(doc)
+	}
+	remove := make(map[int64]bool, len(p.commit.Delete))
+	for _, id := range p.commit.Delete {
+		remove[id] = true
+	}
+	for _, id := range ids {
+		u := updates[id]
+		if remove[id] {
+			continue
+		}
+		if _, _, err := st.change(&u.before, u.doc, u.order); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.removals(st, updates, remove); err != nil {
+		return nil, err
+	}
+	return p.inserts(st, docs)
+}
+
+// stage finds the entries that are updated and works out what they become. It
+// returns them with their ids in order of first mention.
+func (p *preparedCommit) stage(st *sourceTx, docs [][]byte) (map[int64]*staged, []int64, error) {
+	updates := make(map[int64]*staged)
+	var ids, unknown []int64
+	for i, e := range p.commit.Entries {
+		if e.ID == 0 {
+			continue
+		}
+		u := updates[e.ID]
+		if u == nil {
+			u = new(staged)
+			ok, err := st.get(e.ID, &u.before)
+			if err != nil {
+				return nil, nil, err
+			}
+			if !ok {
+				unknown = append(unknown, e.ID)
+				continue
+			}
+			u.doc, u.order = u.before.Doc, u.before.Order
+			updates[e.ID] = u
+			ids = append(ids, e.ID)
+		}
+		if err := st.checkChanged(&u.before, e.IfChanged); err != nil {
+			return nil, nil, err
+		}
+		if p.commit.Extend {
+			u.doc = document.Merge(nil, u.doc, docs[i])
+		} else {
+			u.doc = docs[i]
+		}
+		if e.Order != nil {
+			u.order = p.orders[i]
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, nil, unknownEntries(st.id, unknown)
+	}
+	return updates, ids, nil
+}
+
+func unknownEntries(source int64, ids []int64) error {
+	texts := make([]string, 0, len(ids))
+	for _, id := range ids[:min(len(ids), 100)] {
+		texts = append(texts, itoa(id))
+	}
+	if len(ids) > 100 {
+		texts = append(texts, "and "+itoa(int64(len(ids)-100))+" more")
+	}
+	return &Error{Code: errs.InvalidInput, Path: "entries", DataSourceID: source, EntryID: ids[0],
+		Message: "data source " + itoa(source) + " has no entries with the ids " + strings.Join(texts, ", ")}
+}
+
+// removals deletes the entries named, and without append all that were not sent.
+func (p *preparedCommit) removals(st *sourceTx, updates map[int64]*staged, remove map[int64]bool) error {
+	if !p.append {
+		keep := make(map[int64]bool, len(updates))
+		for id := range updates {
+			keep[id] = !remove[id]
+		}
+		return st.removeAll(keep)
+	}
+	var rec layout.Record
+	for _, id := range slices.Sorted(maps.Keys(remove)) {
+		ok, err := st.get(id, &rec)
+		if err == nil && ok {
+			err = st.remove(&rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inserts stores the members without an id.
+func (p *preparedCommit) inserts(st *sourceTx, docs [][]byte) (*CommitResult, error) {
+	result := &CommitResult{ClientIDs: []ClientID{}}
+	var fresh, orders [][]byte
+	for i, e := range p.commit.Entries {
+		if e.ID == 0 {
+			fresh, orders = append(fresh, docs[i]), append(orders, p.orders[i])
+		}
+	}
+	recs, err := st.insertDocs(fresh, orders)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range p.commit.Entries {
+		if e.ID != 0 {
+			continue
+		}
+		id := recs[len(result.Inserted)].ID
+		result.Inserted = append(result.Inserted, id)
+		if e.ClientID != "" {
+			result.ClientIDs = append(result.ClientIDs, ClientID{e.ClientID, id})
+		}
+	}
+	return result, nil
+}
+
+// ParseCommit reads a commit body, the JSON of spec 8.1. A body without entries,
+// or with a member that is no object or whose data are none, is ErrInvalidInput.
+// Hooks that runHooks names are not run by this version.
+func ParseCommit(body []byte) (Commit, error) {
+	c := Commit{ReturnEntries: true}
+	v, err := document.Parse(body, document.Limits{})
+	if err != nil {
+		return c, err
+	}
+	if v.Kind() != document.Object {
+		return c, errs.New(errs.InvalidInput, "a commit must be an object")
+	}
+	if v.Field("entries").Kind() != document.Array {
+		return c, errs.At(errs.InvalidInput, "entries", "entries must be an array")
+	}
+	c.Entries = make([]CommitEntry, 0, v.Field("entries").Len())
+	for e := range v.Field("entries").Items() {
+		entry, err := parseCommitEntry(e)
+		if err != nil {
+			return c, rowError(len(c.Entries), err)
+		}
+		c.Entries = append(c.Entries, entry)
+	}
+	for key, value := range v.Fields() {
+		if err := c.setKey(key, value); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// UnmarshalJSON reads a commit body as ParseCommit does.
+func (c *Commit) UnmarshalJSON(body []byte) error {
+	parsed, err := ParseCommit(body)
+	if err == nil {
+		*c = parsed
+	}
+	return err
+}
+
+func (c *Commit) setKey(key string, v document.Value) error {
+	if v.Kind() == document.Null {
+		return nil
+	}
+	bad := func(what string) error { return errs.At(errs.InvalidInput, key, "%s must be %s", key, what) }
+	isBool, isArray := v.Kind() == document.Bool, v.Kind() == document.Array
+	switch key {
+	case "append":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.Append = new(v.Bool())
+	case "extend":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.Extend = v.Bool()
+	case "returnEntries":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.ReturnEntries = v.Bool()
+	case "delete":
+		if !isArray {
+			return bad("an array of ids")
+		}
+		c.Delete = make([]int64, 0, v.Len())
+		for item := range v.Items() {
+			id, ok := parseID(item)
+			if !ok {
+				return bad("an array of ids")
+			}
+			c.Delete = append(c.Delete, id)
+		}
+	case "columns":
+		if !isArray {
+			return bad("an array of strings")
+		}
+		c.Columns = make([]string, 0, v.Len())
+		for item := range v.Items() {
+			if item.Kind() != document.String {
+				return bad("an array of strings")
+			}
+			c.Columns = append(c.Columns, strings.Clone(item.Str()))
+		}
+	case "source":
+		if v.Kind() != document.String {
+			return bad("a string")
+		}
+		c.Source = strings.Clone(v.Str())
+	case "runHooks":
+		if !isArray && !isBool {
+			return bad("an array of insert and update")
+		}
+	}
+	return nil
+}
+
+func parseCommitEntry(v document.Value) (CommitEntry, error) {
+	var e CommitEntry
+	data := v.Field("data")
+	if v.Kind() != document.Object || data.Kind() != document.Object {
+		return e, errs.At(errs.InvalidInput, "entries", "an entry must be an object with an object as data")
+	}
+	e.Data = data
+	if id := v.Field("id"); id.Kind() != document.Absent && id.Kind() != document.Null {
+		var ok bool
+		if e.ID, ok = parseID(id); !ok {
+			return e, errs.At(errs.InvalidInput, "entries", "an entry id must be a positive integer")
+		}
+	}
+	if order := v.Field("order"); order.Kind() != document.Absent && order.Kind() != document.Null {
+		e.Order = order
+	}
+	if id := v.Field("clientId"); id.Kind() == document.String {
+		e.ClientID = strings.Clone(id.Str())
+	}
+	return e, nil
+}
+
+// parseID reads an id: a positive integer, or a string of one.
+func parseID(v document.Value) (int64, bool) {
+	switch v.Kind() {
+	case document.Number:
+		f := v.Float()
+		return int64(f), f >= 1 && f <= maxEntryID && f == float64(int64(f))
+	case document.String:
+		id, err := strconv.ParseInt(v.Str(), 10, 64)
+		return id, err == nil && id >= 1 && id <= maxEntryID
+	}
+	return 0, false
+}

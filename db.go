@@ -1,0 +1,144 @@
+package siftdb
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/bolt"
+	"github.com/siftdb/siftdb/storage/memory"
+)
+
+// DB is an open database: data sources over one storage. All methods are safe for
+// concurrent use.
+type DB struct {
+	store     storage.Storage
+	opts      Options
+	storeID   string
+	published atomic.Int64 // the last commit known to be durable
+	snapshots snapshots
+	catalog   catalog
+	closed    atomic.Bool
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open opens a database file, which it creates when there is none. Nil options
+// mean the defaults.
+//
+// It fails with ErrLocked, within a second, when another process holds the file;
+// with ErrNotDatabase for a file that is something else; with ErrCorrupt for a
+// damaged one; and with the system's error (errors.Is fs.ErrNotExist and so on)
+// when the file cannot be reached.
+func Open(ctx context.Context, path string, options *Options) (*DB, error) {
+	opts, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly})
+	if err != nil {
+		return nil, fromStorage(err)
+	}
+	return openStore(ctx, store, opts)
+}
+
+// OpenMemory opens an empty database that lives in memory and is gone after
+// Close. Nil options mean the defaults.
+func OpenMemory(options *Options) (*DB, error) {
+	opts, err := options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	opts.ReadOnly = false
+	return openStore(context.Background(), memory.New(), opts)
+}
+
+// OpenStorage opens a database over a storage engine of the caller's. The
+// database owns the storage from now on: Close closes it, and so does OpenStorage
+// when it fails.
+func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (*DB, error) {
+	opts, err := options.withDefaults()
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return openStore(ctx, store, opts)
+}
+
+// openStore reads the store's counters, or writes the first ones.
+func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
+	db := &DB{store: store, opts: opts}
+	var meta layout.Meta
+	var found bool
+	err := store.View(ctx, func(r storage.Reader) (err error) {
+		meta, found, err = layout.ReadMeta(r)
+		return err
+	})
+	if err == nil && !found {
+		if opts.ReadOnly {
+			err = errs.New(errs.NotDatabase, "the file holds no siftdb database")
+		} else {
+			meta = layout.Meta{Format: layout.Format, StoreID: ulid.Make().String(), NextSource: 1}
+			err = store.Update(ctx, func(w storage.Writer) error { return layout.WriteMeta(w, meta) })
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fromStorage(err), store.Close())
+	}
+	db.storeID = meta.StoreID
+	db.published.Store(meta.Commit)
+	return db, nil
+}
+
+// Close waits for running calls, releases the storage and, for a file, writes
+// what makes the next Open quick. Later calls return ErrClosed; a second Close
+// returns what the first one did.
+func (db *DB) Close() error {
+	db.closeOnce.Do(func() {
+		db.closed.Store(true)
+		db.closeErr = fromStorage(db.store.Close())
+	})
+	return db.closeErr
+}
+
+// Fork returns an independent copy of a database in memory, in constant time:
+// what is written to one is not seen by the other. Fixtures for tests are built
+// once and forked for each test. Other storages return ErrInvalidInput.
+func (db *DB) Fork() (*DB, error) {
+	forker, ok := db.store.(storage.Forker)
+	if !ok {
+		return nil, errs.New(errs.InvalidInput, "this storage cannot be forked; open the database with OpenMemory")
+	}
+	store, err := forker.Fork()
+	if err != nil {
+		return nil, fromStorage(err)
+	}
+	return openStore(context.Background(), store, db.opts)
+}
+
+// Size returns what the storage occupies in bytes, and how much of that is in
+// use. Storages that cannot tell return zeros.
+func (db *DB) Size() (storage.Size, error) {
+	sizer, ok := db.store.(storage.Sizer)
+	if !ok {
+		return storage.Size{}, nil
+	}
+	size, err := sizer.Size()
+	return size, fromStorage(err)
+}
+
+// view runs fn on a snapshot of the storage.
+func (db *DB) view(ctx context.Context, fn func(storage.Reader) error) error {
+	if db.closed.Load() {
+		return errs.New(errs.Closed, "the database is closed")
+	}
+	return fromStorage(db.store.View(ctx, fn))
+}

@@ -1,0 +1,276 @@
+package siftdb
+
+import (
+	"context"
+	"iter"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// M is an unordered JSON object, for where clauses and data.
+type M = query.M
+
+// D is an ordered JSON object, for where clauses and data.
+type D = query.D
+
+// E is one member of a D.
+type E = query.E
+
+// Order is a list of columns to sort by. Every order ends with the id, ascending.
+type Order = query.Order
+
+// SortKey is one column of an Order: its name is a column, a path ("data.a.b") or
+// one of the entry fields id, order, createdAt, updatedAt, deletedAt and
+// dataSourceId (spec 4.2).
+type SortKey = query.SortKey
+
+// Asc sorts by a column, ascending: numbers, then strings without regard to case,
+// then objects, arrays, booleans, and at last null and absent.
+func Asc(name string) SortKey { return SortKey{Name: name} }
+
+// Desc sorts by a column, descending.
+func Desc(name string) SortKey { return SortKey{Name: name, Desc: true} }
+
+// Query says which entries are wanted, and how. The zero value wants all of them
+// in default order: by order, then by id.
+type Query struct {
+	// Type is "select", the default, or "delete", for DataSource.Query only.
+	Type string
+	// Where filters entries (spec 3): a query.M, a query.D, or JSON text as string,
+	// []byte or json.RawMessage. Nil matches everything.
+	Where any
+	// Attributes are the columns that data carries: names, or paths such as
+	// "data.address.city". Nil means all, an empty slice none (spec 4.1).
+	Attributes []string
+	// Distinct drops entries whose data, after Attributes, equal those of an
+	// earlier one, before Offset and Limit.
+	Distinct bool
+	// Order sorts the entries.
+	Order Order
+	// Limit is how many entries are returned at most; nil means no limit. Write
+	// new(25).
+	Limit *int
+	// Offset is how many entries are skipped first.
+	Offset int
+	// IncludePagination asks DataSource.Query for the number of all matches.
+	IncludePagination bool
+	// CountOnly asks DataSource.Query for the number of matches alone. The where is
+	// then held to the operators of spec 4.5, as it is for Count with StrictCount.
+	CountOnly   bool
+	StrictCount bool
+	// Dialect of the where: query.Sift, the default, or query.Strict.
+	Dialect query.Dialect
+}
+
+// Find returns the entries that the query selects. On a snapshot: what others
+// write meanwhile is not seen. No match is an empty slice, not an error.
+func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
+	c, err := q.compileSelect()
+	if err != nil {
+		return nil, err
+	}
+	entries, _, err := ds.collect(ctx, c, false)
+	return entries, err
+}
+
+// collect gathers all that a query selects, and the number of all matches if
+// total is true.
+func (ds *DataSource) collect(ctx context.Context, c *compiled, total bool) ([]*Entry, int64, error) {
+	entries := []*Entry{}
+	f := ds.finder(c, total)
+	defer f.close()
+	f.eager = true
+	for e, err := range f.all(ctx) {
+		if err != nil {
+			return nil, 0, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, f.total, nil
+}
+
+// FindOne returns the first entry that the query selects, nil when there is none.
+func (ds *DataSource) FindOne(ctx context.Context, q Query) (*Entry, error) {
+	if q.Limit == nil || *q.Limit > 1 {
+		q.Limit = new(1)
+	}
+	entries, err := ds.Find(ctx, q)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	return entries[0], nil
+}
+
+// FindByID returns an entry by its id, ErrNotFound when this data source does not
+// hold it.
+func (ds *DataSource) FindByID(ctx context.Context, id int64) (*Entry, error) {
+	var entry *Entry
+	err := ds.db.view(ctx, func(r storage.Reader) error {
+		src, commit, err := ds.forGet(r)
+		if err != nil {
+			return err
+		}
+		var rec layout.Record
+		ok, err := history.StateAt(r, ds.id, max(id, 0), commit, &rec)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return unknownEntry(ds.id, id)
+		}
+		entry = newEntry(ds.id, src.names, &rec)
+		return nil
+	})
+	return entry, err
+}
+
+// forGet is stateAt for a look-up by id, which needs little of it.
+func (ds *DataSource) forGet(r storage.Reader) (*source, int64, error) {
+	if ds.at.kind == latest {
+		_, src, err := ds.db.load(r, ds.id, false)
+		return src, latestState, err
+	}
+	st, err := ds.stateAt(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	if st.head.Floor > st.commit {
+		return nil, 0, snapshotGone(ds.id)
+	}
+	return st.source, st.commit, nil
+}
+
+// Each streams the entries that the query selects, all of one snapshot. No
+// transaction is open while the loop's body runs, so it may take its time and may
+// write. An error ends the stream; so does the context. Entries are the caller's
+// to keep.
+func (ds *DataSource) Each(ctx context.Context, q Query) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		c, err := q.compileSelect()
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		f := ds.finder(c, false)
+		defer f.close()
+		for e, err := range f.all(ctx) {
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Count returns the number of entries that match the query's where. Order, Limit,
+// Offset and Attributes do not matter; Distinct is refused.
+func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
+	c, err := q.compileCount()
+	if err != nil {
+		return 0, err
+	}
+	rd := ds.read()
+	defer rd.close()
+	var n int64
+	m := matching{}
+	for done := false; !done; {
+		err := rd.slice(ctx, func(r storage.Reader) (err error) {
+			if c.where.MatchesAll() {
+				n, done = rd.st.count, true
+				return nil
+			}
+			m.bind(rd, c)
+			b := newBudget()
+			done, err = rd.entries(r, func(rec *layout.Record) (bool, error) {
+				if m.match(rec) {
+					n++
+				}
+				return !b.spent(), nil
+			})
+			return err
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// compiled is a query that has been checked.
+type compiled struct {
+	where      *query.Matcher
+	order      Order
+	projection *query.Projection // nil for all columns
+	distinct   bool
+	limit      int // -1 for none
+	offset     int
+}
+
+// compileSelect checks a query that returns entries.
+func (q *Query) compileSelect() (*compiled, error) {
+	if q.Type != "" && q.Type != "select" {
+		return nil, errs.At(errs.InvalidQuery, "type", "a query of type %q is for DataSource.Query", q.Type)
+	}
+	return q.compile()
+}
+
+func (q *Query) compileCount() (*compiled, error) {
+	if q.Distinct {
+		return nil, errs.At(errs.InvalidQuery, "distinct", "distinct cannot be counted")
+	}
+	var more []query.Option
+	if q.StrictCount {
+		more = append(more, query.Countable())
+	}
+	where, err := q.compileWhere(more...)
+	if err != nil {
+		return nil, err
+	}
+	return &compiled{where: where, limit: -1}, nil
+}
+
+func (q *Query) compileWhere(more ...query.Option) (*query.Matcher, error) {
+	return query.Compile(q.Where, append(more, query.ForDataSource(), query.WithDialect(q.Dialect))...)
+}
+
+func (q *Query) compile() (*compiled, error) {
+	c := &compiled{order: q.Order, distinct: q.Distinct, limit: -1, offset: q.Offset}
+	var err error
+	if c.where, err = q.compileWhere(); err != nil {
+		return nil, err
+	}
+	if q.Limit != nil {
+		if c.limit = *q.Limit; c.limit < 0 {
+			return nil, errs.At(errs.InvalidQuery, "limit", "limit %d is negative", c.limit)
+		}
+	}
+	if c.offset < 0 {
+		return nil, errs.At(errs.InvalidQuery, "offset", "offset %d is negative", c.offset)
+	}
+	if q.Attributes != nil {
+		c.projection = query.NewProjection(q.Attributes)
+	}
+	return c, nil
+}
+
+// matching tests records against a where.
+type matching struct {
+	where *query.Matcher
+	names *source
+	rec   query.Record
+}
+
+// bind resolves the where's names against the columns of the data source, once
+// for a reading.
+func (m *matching) bind(rd *reading, c *compiled) { m.bindTo(rd.ds.id, rd.st.source, c.where) }
+
+func (m *matching) bindTo(id int64, src *source, where *query.Matcher) {
+	if m.where == nil {
+		m.where = where.Bind(src.schema())
+	}
+	m.names = src
+	m.rec.DataSourceID = id
+}

@@ -1,0 +1,371 @@
+package siftdb
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// match reports whether a record passes, and leaves it in m.rec.
+func (m *matching) match(rec *layout.Record) bool {
+	m.fill(rec)
+	return m.where.MatchRecord(&m.rec)
+}
+
+// fill makes a stored record readable for the where language.
+func (m *matching) fill(rec *layout.Record) {
+	m.rec.Data = document.Stored(rec.Doc, m.names.names)
+	m.rec.ID, m.rec.CreatedAt, m.rec.UpdatedAt = rec.ID, rec.CreatedAt, rec.UpdatedAt
+	if rec.Order != nil {
+		m.rec.Order = document.Stored(rec.Order, nil)
+	} else {
+		m.rec.Order = document.Of(0)
+	}
+}
+
+// finder runs one select: it reads in slices, and hands entries out between them.
+type finder struct {
+	ds      *DataSource
+	c       *compiled
+	rd      *reading
+	m       matching
+	project *query.BoundProjection
+	seen    map[string]struct{} // data that distinct has met
+	skip    int                 // matches still to be skipped
+	left    int                 // entries still wanted; -1 for all
+	total   int64               // matches so far
+	count   bool                // total is wanted, so go on when nothing more is
+	eager   bool                // the caller wants everything, so slices are large at once
+	batch   []*Entry
+	arena   arena
+}
+
+func (ds *DataSource) finder(c *compiled, total bool) *finder {
+	f := &finder{ds: ds, c: c, rd: ds.read(), skip: c.offset, left: c.limit, count: total}
+	if c.distinct {
+		f.seen = make(map[string]struct{})
+	}
+	return f
+}
+
+func (f *finder) close() { f.rd.close() }
+
+// all yields what is wanted. An error is the last thing it yields.
+func (f *finder) all(ctx context.Context) iter.Seq2[*Entry, error] {
+	if len(f.c.order) > 0 {
+		return f.sorted(ctx)
+	}
+	return f.scanned(ctx)
+}
+
+// batchSizes: the first entries come soon, later ones in larger slices.
+const (
+	firstBatch = 32
+	fullBatch  = 1000
+)
+
+func (f *finder) firstBatch() int {
+	if f.eager {
+		return fullBatch
+	}
+	return firstBatch
+}
+
+// begin prepares the finder in the first slice, and tells whether the total is
+// known without a scan.
+func (f *finder) bind() {
+	first := f.m.where == nil
+	f.m.bind(f.rd, f.c)
+	if !first {
+		return
+	}
+	if f.c.projection != nil {
+		f.project = f.c.projection.Bind(f.rd.st.source.schema())
+	}
+	if f.count && f.c.where.MatchesAll() && !f.c.distinct {
+		f.total, f.count = f.rd.st.count, false
+	}
+}
+
+// scanned yields entries in default order.
+func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		size := f.firstBatch()
+		for done := false; !done; size = fullBatch {
+			f.batch = f.batch[:0]
+			err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
+				f.bind()
+				if f.left == 0 && !f.count {
+					done = true
+					return nil
+				}
+				b := newBudget()
+				done, err = f.rd.entries(r, func(rec *layout.Record) (bool, error) {
+					if f.m.match(rec) {
+						f.accept(rec)
+					}
+					return len(f.batch) < size && (f.left != 0 || f.count) && !b.spent(), nil
+				})
+				done = done || f.left == 0 && !f.count
+				return err
+			})
+			if !f.deliver(err, yield) {
+				return
+			}
+		}
+	}
+}
+
+// accept takes a match: past the offset and within the limit it joins the batch.
+func (f *finder) accept(rec *layout.Record) {
+	doc := rec.Doc
+	copied := false
+	if f.project != nil && (f.seen != nil || f.skip == 0 && f.left != 0) {
+		doc, copied = f.project.AppendTo(nil, document.Stored(doc, f.rd.st.source.names)), true
+	}
+	if f.seen != nil && !f.fresh(doc) {
+		return
+	}
+	if f.count {
+		f.total++
+	}
+	if f.skip > 0 {
+		f.skip--
+		return
+	}
+	if f.left == 0 {
+		return
+	}
+	if f.left > 0 {
+		f.left--
+	}
+	if !copied {
+		doc = f.arena.copy(doc)
+	}
+	e := f.arena.entry()
+	e.set(f.ds.id, f.rd.st.source.names, rec, doc)
+	f.batch = append(f.batch, e)
+}
+
+// fresh reports whether distinct has not met these data yet.
+func (f *finder) fresh(doc []byte) bool {
+	key := document.CanonicalKey(nil, document.Stored(doc, f.rd.st.source.names))
+	if _, dup := f.seen[string(key)]; dup {
+		return false
+	}
+	f.seen[string(key)] = struct{}{}
+	return true
+}
+
+// deliver hands a batch out and reports whether to go on.
+func (f *finder) deliver(err error, yield func(*Entry, error) bool) bool {
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	for _, e := range f.batch {
+		if !yield(e, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// sorted gathers the sort keys and ids of all matches, or of the best ones when
+// there is a limit, and then fetches entries in that order from the same state.
+func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		best, err := f.gather(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		ids := best.sorted()
+		if f.seen == nil {
+			ids = ids[min(f.skip, len(ids)):]
+			f.skip = 0
+		}
+		f.count = f.count && f.seen != nil
+		size := f.firstBatch()
+		for len(ids) > 0 && (f.left != 0 || f.count) {
+			f.batch = f.batch[:0]
+			err := f.rd.slice(ctx, func(r storage.Reader) error {
+				b := newBudget()
+				for len(ids) > 0 && len(f.batch) < size && !b.spent() {
+					if err := f.fetch(r, ids[0]); err != nil {
+						return err
+					}
+					ids = ids[1:]
+				}
+				return nil
+			})
+			size = fullBatch
+			if !f.deliver(err, yield) {
+				return
+			}
+		}
+	}
+}
+
+// fetch accepts an entry by its id.
+func (f *finder) fetch(r storage.Reader, id int64) error {
+	var rec layout.Record
+	ok, err := history.StateAt(r, f.ds.id, id, f.rd.st.commit, &rec)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
+	}
+	f.accept(&rec)
+	return nil
+}
+
+// gather collects the sort keys of the matches.
+func (f *finder) gather(ctx context.Context) (*sorter, error) {
+	s := &sorter{keep: -1}
+	if f.c.limit >= 0 && !f.c.distinct {
+		s.keep = f.c.offset + f.c.limit
+	}
+	var order *query.BoundOrder
+	for done := false; !done; {
+		err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
+			f.bind()
+			if order == nil {
+				order = f.c.order.Bind(f.rd.st.source.schema())
+			}
+			if s.keep == 0 && !f.count {
+				done = true
+				return nil
+			}
+			b := newBudget()
+			done, err = f.rd.entries(r, func(rec *layout.Record) (bool, error) {
+				if f.m.match(rec) {
+					if f.count && f.seen == nil {
+						f.total++
+					}
+					s.add(order, &f.m.rec)
+				}
+				return !b.spent(), nil
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// sorter keeps the entries with the lowest sort keys.
+type sorter struct {
+	keep  int // how many; -1 for all
+	items []sortItem
+	key   []byte
+	arena arena
+}
+
+type sortItem struct {
+	key []byte
+	id  int64
+}
+
+func (a sortItem) compare(b sortItem) int {
+	if c := bytes.Compare(a.key, b.key); c != 0 {
+		return c
+	}
+	return int(min(max(a.id-b.id, -1), 1))
+}
+
+func (s *sorter) add(order *query.BoundOrder, rec *query.Record) {
+	s.key = order.AppendKey(s.key[:0], rec)
+	item := sortItem{s.key, rec.ID}
+	switch {
+	case s.keep < 0:
+		item.key = s.arena.copy(s.key)
+		s.items = append(s.items, item)
+	case len(s.items) < s.keep:
+		item.key = slices.Clone(s.key)
+		heap.Push(s, item)
+	case s.keep > 0 && item.compare(s.items[0]) < 0:
+		item.key = append(s.items[0].key[:0], s.key...)
+		s.items[0] = item
+		heap.Fix(s, 0)
+	}
+}
+
+// sorted returns the ids in order.
+func (s *sorter) sorted() []int64 {
+	slices.SortFunc(s.items, sortItem.compare)
+	ids := make([]int64, len(s.items))
+	for i := range s.items {
+		ids[i] = s.items[i].id
+	}
+	return ids
+}
+
+// Len, Less, Swap, Push and Pop make a sorter a heap with its highest key on top.
+func (s *sorter) Len() int { return len(s.items) }
+
+// Less reports whether item i sorts after item j.
+func (s *sorter) Less(i, j int) bool { return s.items[i].compare(s.items[j]) > 0 }
+
+// Swap swaps two items.
+func (s *sorter) Swap(i, j int) { s.items[i], s.items[j] = s.items[j], s.items[i] }
+
+// Push appends an item.
+func (s *sorter) Push(x any) { s.items = append(s.items, x.(sortItem)) }
+
+// Pop is never called: a sorter only grows or replaces.
+func (s *sorter) Pop() any {
+	last := s.items[len(s.items)-1]
+	s.items = s.items[:len(s.items)-1]
+	return last
+}
+
+// arena hands out bytes and entries from larger and larger pieces, which saves most
+// of the allocations of a large result. A piece lives as long as anything in it.
+type arena struct {
+	bytes   []byte
+	entries []Entry
+	handed  int // entries handed out
+}
+
+const (
+	arenaFirst   = 512
+	arenaBytes   = 16 << 10
+	arenaEntries = 32
+)
+
+// copy returns a copy of b.
+func (a *arena) copy(b []byte) []byte {
+	if len(b) > arenaBytes/8 {
+		return slices.Clone(b)
+	}
+	if cap(a.bytes)-len(a.bytes) < len(b) {
+		a.bytes = make([]byte, 0, max(len(b), min(arenaBytes, max(arenaFirst, 2*cap(a.bytes)))))
+	}
+	start := len(a.bytes)
+	a.bytes = append(a.bytes, b...)
+	return a.bytes[start:len(a.bytes):len(a.bytes)]
+}
+
+// entry returns an empty entry.
+func (a *arena) entry() *Entry {
+	if len(a.entries) == 0 {
+		a.entries = make([]Entry, min(arenaEntries, a.handed+1))
+	}
+	e := &a.entries[0]
+	a.entries = a.entries[1:]
+	a.handed++
+	return e
+}

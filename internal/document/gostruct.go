@@ -1,0 +1,222 @@
+package document
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/siftdb/siftdb/internal/errs"
+)
+
+// structField is a field of a struct as encoding/json sees it.
+type structField struct {
+	name      string
+	index     []int // the way to it through embedded structs
+	typ       reflect.Type
+	tagged    bool // the name comes from the tag
+	omitEmpty bool
+	omitZero  bool
+	quoted    bool
+}
+
+// structFields keeps the fields of each struct type that was ever written.
+var structFields sync.Map // reflect.Type to []structField
+
+// goStruct writes a struct as an object.
+func (w *writer) goStruct(v reflect.Value, tag byte, depth int) *errs.Error {
+	if err := w.faultOf(w.open(tag)); err != nil {
+		return err
+	}
+	fields := fieldsOf(v.Type())
+next:
+	for i := range fields {
+		f := &fields[i]
+		fv := v
+		for _, step := range f.index {
+			if fv.Kind() == reflect.Pointer {
+				if fv.IsNil() {
+					continue next
+				}
+				fv = fv.Elem()
+			}
+			fv = fv.Field(step)
+		}
+		if f.omitEmpty && isEmpty(fv) || f.omitZero && isZero(fv) {
+			continue
+		}
+		if err := w.goReflectField(f.name, fv, depth, f.quoted); err != nil {
+			return err
+		}
+	}
+	return w.faultOf(w.close())
+}
+
+// isEmpty is what the option omitempty leaves out.
+func isEmpty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
+		return v.Len() == 0
+	case reflect.Struct, reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		return false
+	}
+	return v.IsZero()
+}
+
+type zeroer interface{ IsZero() bool }
+
+var zeroerType = reflect.TypeFor[zeroer]()
+
+// isZero is what the option omitzero leaves out: what its IsZero method says, or Go's zero.
+func isZero(v reflect.Value) bool {
+	t := v.Type()
+	switch {
+	case t.Implements(zeroerType):
+		if t.Kind() == reflect.Interface {
+			if v.IsNil() || isNil(v.Elem()) {
+				return true
+			}
+		} else if isNil(v) {
+			return true
+		}
+		return v.Interface().(zeroer).IsZero()
+	case reflect.PointerTo(t).Implements(zeroerType):
+		if !v.CanAddr() {
+			box := reflect.New(t).Elem()
+			box.Set(v)
+			v = box
+		}
+		return v.Addr().Interface().(zeroer).IsZero()
+	}
+	return v.IsZero()
+}
+
+// fieldsOf returns the fields that encoding/json would write for a struct type, in its order.
+func fieldsOf(t reflect.Type) []structField {
+	if known, ok := structFields.Load(t); ok {
+		return known.([]structField)
+	}
+	known, _ := structFields.LoadOrStore(t, visibleFields(t))
+	return known.([]structField)
+}
+
+// visibleFields gathers the fields of a struct and of what it embeds, level by level, and
+// applies Go's rule of visibility: of one name the shallowest field wins, at one depth the
+// one with a tag, and of several equals none.
+func visibleFields(t reflect.Type) []structField {
+	type embedded struct {
+		typ   reflect.Type
+		index []int
+	}
+	var all []structField
+	level := []embedded{{typ: t}}
+	seen := map[reflect.Type]bool{}
+	for len(level) > 0 {
+		count := map[reflect.Type]int{} // how often a type is embedded at the next depth
+		var next []embedded
+		for _, e := range level {
+			if seen[e.typ] {
+				continue
+			}
+			seen[e.typ] = true
+			times := 0
+			for _, o := range level {
+				if o.typ == e.typ {
+					times++
+				}
+			}
+			for i := range e.typ.NumField() {
+				sf := e.typ.Field(i)
+				inner := sf.Type
+				if inner.Name() == "" && inner.Kind() == reflect.Pointer {
+					inner = inner.Elem()
+				}
+				if sf.Anonymous {
+					if !sf.IsExported() && inner.Kind() != reflect.Struct {
+						continue
+					}
+				} else if !sf.IsExported() {
+					continue
+				}
+				tag := sf.Tag.Get("json")
+				if tag == "-" {
+					continue
+				}
+				f := readTag(tag, sf, inner)
+				f.index = append(slices.Clone(e.index), i)
+				if f.name == "" && sf.Anonymous && inner.Kind() == reflect.Struct {
+					if count[inner]++; count[inner] <= 2 {
+						next = append(next, embedded{inner, f.index})
+					}
+					continue
+				}
+				if f.name == "" {
+					f.name = sf.Name
+				}
+				all = append(all, f)
+				if times > 1 {
+					all = append(all, f) // of a type embedded twice the fields hide each other
+				}
+			}
+		}
+		level = next
+	}
+	slices.SortStableFunc(all, func(a, b structField) int {
+		if c := strings.Compare(a.name, b.name); c != 0 {
+			return c
+		}
+		if c := len(a.index) - len(b.index); c != 0 {
+			return c
+		}
+		return int(b2i(b.tagged)) - int(b2i(a.tagged))
+	})
+	kept := all[:0]
+	for i := 0; i < len(all); {
+		j := i + 1
+		for j < len(all) && all[j].name == all[i].name {
+			j++
+		}
+		if j == i+1 || len(all[i+1].index) > len(all[i].index) || all[i].tagged && !all[i+1].tagged {
+			kept = append(kept, all[i])
+		}
+		i = j
+	}
+	slices.SortFunc(kept, func(a, b structField) int { return slices.Compare(a.index, b.index) })
+	return slices.Clip(kept)
+}
+
+// readTag reads a struct field's json tag; the name is "" when the tag has none.
+func readTag(tag string, sf reflect.StructField, inner reflect.Type) structField {
+	name, options, _ := strings.Cut(tag, ",")
+	if !validTagName(name) {
+		name = ""
+	}
+	f := structField{name: name, tagged: name != "", typ: sf.Type}
+	for option := range strings.SplitSeq(options, ",") {
+		switch option {
+		case "omitempty":
+			f.omitEmpty = true
+		case "omitzero":
+			f.omitZero = true
+		case "string":
+			switch inner.Kind() {
+			case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64, reflect.Uintptr,
+				reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+				reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+				f.quoted = true
+			}
+		}
+	}
+	return f
+}
+
+// validTagName reports whether encoding/json takes a tag's text as a name.
+func validTagName(s string) bool {
+	for _, c := range s {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return false
+		}
+	}
+	return s != ""
+}

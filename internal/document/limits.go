@@ -1,0 +1,37 @@
+package document
+
+// Limits bounds what one JSON value may hold. In every field 0 means the default and -1 no
+// limit.
+type Limits struct {
+	// Depth is how many arrays and objects may lie inside each other: 100 by default, and
+	// never more than 10,000.
+	Depth int
+	// Keys is how many keys one object may have, repeated keys counted: 10,000 by default.
+	Keys int
+	// KeyBytes is the length of one key in bytes of UTF-8: 1,024 by default.
+	KeyBytes int
+	// NumberBytes is the length of one number's text: 400 by default.
+	NumberBytes int
+}
+
+// unlimited is what values that siftdb makes itself are held to.
+var unlimited = Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1}
+
+// filled returns the limits with every default and bound in place.
+func (l Limits) filled() Limits {
+	fill := func(v, byDefault, most int) int {
+		switch {
+		case v == 0:
+			return byDefault
+		case v < 0 || v > most:
+			return most
+		}
+		return v
+	}
+	return Limits{
+		Depth:       fill(l.Depth, 100, deepest),
+		Keys:        fill(l.Keys, 10_000, maxItems>>1),
+		KeyBytes:    fill(l.KeyBytes, 1_024, maxItems>>1),
+		NumberBytes: fill(l.NumberBytes, 400, maxItems>>1),
+	}
+}

@@ -1,0 +1,83 @@
+package document
+
+import (
+	"encoding/json"
+	"strings"
+)
+
+// ToGo returns a value as plain Go data that shares no memory with it: nil, bool, string,
+// float64, []any and map[string]any. A number whose double has another decimal value than its
+// digits is a json.Number: 1.10 is float64(1.1), but 12345678901234567890 and 1e400 keep their
+// digits. An absent value is nil; absent fields are left out, and nesting beyond 10,000 levels
+// is nil.
+func ToGo(v Value) any { return toGo(v, 0) }
+
+// Go returns the value as plain Go data; see ToGo.
+func (x Value) Go() any { return toGo(x, 0) }
+
+func toGo(v Value, depth int) any {
+	if depth > deepest {
+		return nil
+	}
+	switch v.Kind() {
+	case Bool:
+		return v.Bool()
+	case Number:
+		return goNumber(v)
+	case String:
+		return strings.Clone(v.Str())
+	case Array:
+		list := make([]any, 0, v.Len())
+		for it := itemsOf(v); ; {
+			e, ok := it.next()
+			if !ok {
+				return list
+			}
+			list = append(list, toGo(e, depth+1))
+		}
+	case Object:
+		m := make(map[string]any, v.Len())
+		for name, e := range v.Fields() {
+			if e.raw == nil && e.v == nil {
+				continue
+			}
+			if v.raw != nil && v.raw[0] != tagDoc {
+				name = strings.Clone(name)
+			}
+			m[name] = toGo(e, depth+1)
+		}
+		return m
+	}
+	return nil
+}
+
+// goNumber returns a number as a float64 where that has the same decimal value.
+func goNumber(v Value) any {
+	f := v.Float()
+	if v.raw != nil {
+		switch v.raw[0] {
+		case tagInt, tagFloat:
+			return f
+		}
+		num := v.raw[min(numberHead, len(v.raw)):]
+		if !isNumber(text(num)) || sameDecimal(text(num), f) {
+			return f
+		}
+		return json.Number(num)
+	}
+	switch n := v.v.(type) {
+	case float64:
+		return n
+	case json.Number:
+		if sameDecimal(string(n), f) {
+			return f
+		}
+		return n
+	}
+	var room [24]byte
+	digits := v.AppendNumber(room[:0])
+	if sameDecimal(text(digits), f) {
+		return f
+	}
+	return json.Number(digits)
+}

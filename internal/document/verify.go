@@ -1,0 +1,40 @@
+package document
+
+import "github.com/siftdb/siftdb/internal/errs"
+
+// Verify reads every part of a stored value and returns an *errs.Error with code Corrupt when
+// any of it cannot be read: a damaged footer, a column without a name, an unknown tag. The
+// checksum finds such damage first; this finds what was sealed wrong.
+func Verify(raw []byte, names *Names) error { return verify(Stored(raw, names), 0) }
+
+func verify(v Value, depth int) error {
+	damaged := func(what string) error {
+		return errs.New(errs.Corrupt, "a stored value has %s %d levels down", what, depth)
+	}
+	if depth > deepest {
+		return damaged("a nesting that is too deep,")
+	}
+	switch v.Kind() {
+	case Absent:
+		return damaged("a part that cannot be read")
+	case Number:
+		if len(v.AppendNumber(nil)) == 0 {
+			return damaged("a number without digits")
+		}
+	case Array, Object:
+		f, ok := readFooter(v.raw)
+		if !ok {
+			return damaged("a damaged footer")
+		}
+		for i := range f.count {
+			item := v.At(i)
+			if v.Kind() == Object {
+				_, item = v.FieldAt(i)
+			}
+			if err := verify(item, depth+1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package history
+
+import (
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// WriteImage stores how a version found an entry.
+func WriteImage(w storage.Writer, source, version int64, rec *layout.Record) error {
+	key := layout.ImageKey(source, rec.ID, version)
+	return w.Put(layout.Images, key, rec.EncodeImage(key))
+}
+
+// StateAt sets rec to the state of an entry after commit c and reports whether it
+// existed then. The record's bytes are the store's.
+func StateAt(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, error) {
+	key := layout.EntryKey(source, id)
+	value, err := r.Get(layout.Entries, key)
+	if err != nil {
+		return false, err
+	}
+	if value != nil {
+		if err := rec.DecodeEntry(key, value); err != nil {
+			return false, err
+		}
+		if rec.Changed <= c {
+			return true, nil
+		}
+	}
+	// Touched since c, or gone: only an image can tell, and an entry that was
+	// touched but has none was born after c.
+	found, err := ImageAfter(r, source, id, c, rec)
+	return found && rec.Born <= c, err
+}
+
+// ImageAfter sets rec to the first image of an entry with a version above c, and
+// reports whether there is one. The entry may have been born after c.
+func ImageAfter(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, error) {
+	lo, hi := layout.ImageRange(source, id, c+1)
+	cur := r.Scan(layout.Images, lo, hi, false)
+	key, value, ok := cur.Next()
+	if !ok {
+		return false, cur.Err()
+	}
+	return true, rec.DecodeImage(key, value)
+}
+
+// Drop removes a version: its header and its images. The version must be the
+// oldest of the data source.
+func Drop(w storage.Writer, source int64, v *Version) error {
+	for _, s := range []IDSet{v.Updated, v.Deleted} {
+		for id := range s.All() {
+			if err := w.Delete(layout.Images, layout.ImageKey(source, id, v.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	return w.Delete(layout.Versions, layout.VersionKey(source, v.ID))
+}

@@ -1,0 +1,21 @@
+// Package layout is siftdb's file format: the keyspaces, the keys in each, and
+// the records behind them. Whoever wants to know what the file holds reads this
+// folder; nobody else builds a key or takes a record apart.
+//
+//	keyspace  key                                        value
+//	head      00                                         Meta: counters of the store
+//	head      01 source:4                                Head: counters of a data source
+//	catalog   01 source:4                                definition of a data source (JSON)
+//	catalog   02 source:4 number:2                       an interned column name
+//	catalog   03 source:4 revision:4                     a list of columns
+//	catalog   04 hash of name:8 source:4                 nothing; finds a data source by name
+//	catalog   05 block:8                                 the data source that owns a block of ids
+//	entry     source:4 entry:8                           Record: the entry as it is now
+//	order     source:4 ordered double:8 entry:8          nothing; lists entries whose order is not 0
+//	image     source:4 entry:8 version:8                 Record: the entry as that version found it
+//	version   source:4 version:8                         history.Version: what a write did
+//
+// Numbers in keys are big-endian, so that keys sort as the numbers do. Every
+// value that is not empty stands in an envelope of package document, whose
+// checksum covers keyspace, key and content.
+package layout

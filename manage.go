@@ -1,0 +1,328 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// DataSourceSpec says what Create makes. Only Name is required.
+type DataSourceSpec struct {
+	Name            string // 1 to 255 characters after trimming; need not be unique
+	OrganizationID  *int64
+	AppID           *int64
+	AppCapabilities json.RawMessage // any JSON, kept untouched
+	Hooks           json.RawMessage // an array of objects
+	Type            *string
+	Public          *bool // nil means false
+	Definition      json.RawMessage
+	AccessRules     json.RawMessage
+	Bundle          *bool
+	Encrypted       bool     // refused: this build has no cipher
+	Columns         []string // the first list of columns
+	// Entries are the first entries: structs, maps or json.RawMessage objects.
+	Entries []any
+	// Version fills the data source with the entries, order and columns of a
+	// version of another one, under new ids (spec 9.5). It excludes Entries.
+	Version *VersionRef
+}
+
+// VersionRef names a version of a data source.
+type VersionRef struct {
+	DataSourceID int64
+	ID           int64
+}
+
+// Create makes a data source. Entries given with it are written in the same
+// transaction.
+func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteOption) (*DataSource, error) {
+	def, err := spec.definition()
+	if err != nil {
+		return nil, err
+	}
+	if spec.Version != nil && spec.Entries != nil {
+		return nil, errs.New(errs.InvalidInput, "a data source is filled from entries or from a version, not both")
+	}
+	columns, err := db.cleanColumns(spec.Columns)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.encode(nil, spec.Entries)
+	if err != nil {
+		return nil, err
+	}
+	ds := &DataSource{db: db}
+	_, err = db.write(ctx, options, func(t *tx) error {
+		st, err := t.create(def)
+		if err != nil {
+			return err
+		}
+		ds.id = st.id
+		if spec.Columns != nil {
+			st.setColumns(columns)
+		}
+		switch {
+		case spec.Version != nil:
+			st.begin("import")
+			return t.copyVersion(st, *spec.Version)
+		case len(spec.Entries) > 0:
+			st.begin("import")
+			_, err = st.insertAll(rows, nil)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ds, nil
+}
+
+func (s *DataSourceSpec) definition() (definition, error) {
+	def := definition{OrganizationID: s.OrganizationID, AppID: s.AppID, Type: s.Type, Public: s.Public, Bundle: s.Bundle}
+	if s.Encrypted {
+		return def, errNoCipher()
+	}
+	if def.Public == nil {
+		def.Public = new(false)
+	}
+	var err error
+	if def.Name, err = checkName(s.Name); err != nil {
+		return def, err
+	}
+	return def, def.setJSON(s.AppCapabilities, s.Hooks, s.Definition, s.AccessRules)
+}
+
+func errNoCipher() error {
+	return errs.New(errs.InvalidInput, "a data source can only be encrypted in a database that was opened with a cipher")
+}
+
+// setJSON checks and sets the parts that are given, nil meaning unchanged.
+func (d *definition) setJSON(capabilities, hooks, def, rules json.RawMessage) error {
+	for _, part := range []struct {
+		name  string
+		text  json.RawMessage
+		begin byte
+		to    *json.RawMessage
+	}{
+		{"appCapabilities", capabilities, 0, &d.AppCapabilities},
+		{"definition", def, '{', &d.Definition},
+		{"accessRules", rules, '[', &d.AccessRules},
+	} {
+		if part.text == nil {
+			continue
+		}
+		text, err := checkJSON(part.name, part.text, part.begin)
+		if err != nil {
+			return err
+		}
+		*part.to = text
+	}
+	if hooks != nil {
+		text, err := checkHooks(hooks)
+		if err != nil {
+			return err
+		}
+		d.Hooks = text
+	}
+	return nil
+}
+
+// DataSourceUpdate says what Update changes. Nil fields stay as they are.
+type DataSourceUpdate struct {
+	Name            *string
+	Type            *string // "" clears it
+	Public          *bool
+	AppID           *int64 // 0 clears it
+	Bundle          *bool
+	Encrypted       *bool           // true is refused: this build has no cipher
+	AppCapabilities json.RawMessage // null clears it, here and below
+	Hooks           json.RawMessage // replaced as a whole, here and below
+	Definition      json.RawMessage
+	AccessRules     json.RawMessage
+	// Columns replaces the list as given, without duplicates and blanks; the data
+	// are not touched. NewColumns adds names that are missing, at the end.
+	Columns    []string
+	NewColumns []string
+}
+
+// Update changes the attributes of the data source and returns them. It leaves no
+// version.
+func (ds *DataSource) Update(ctx context.Context, change DataSourceUpdate) (DataSourceInfo, error) {
+	var info DataSourceInfo
+	if change.Encrypted != nil && *change.Encrypted {
+		return info, errNoCipher()
+	}
+	if err := ds.writable(); err != nil {
+		return info, err
+	}
+	columns, err := ds.db.cleanColumns(change.Columns)
+	if err != nil {
+		return info, err
+	}
+	added, err := ds.db.cleanColumns(change.NewColumns)
+	if err != nil {
+		return info, err
+	}
+	_, err = ds.db.write(ctx, nil, func(t *tx) error {
+		st, err := t.source(ds.id, false)
+		if err != nil {
+			return err
+		}
+		def := st.src.def
+		if err := def.apply(change); err != nil {
+			return err
+		}
+		if change.Columns != nil {
+			st.setColumns(columns)
+		}
+		st.addColumns(added)
+		if err := st.define(def); err != nil {
+			return err
+		}
+		if err := st.flush(); err != nil {
+			return err
+		}
+		info = st.src.info(st.head)
+		return nil
+	})
+	if err == nil && info.Definition == nil {
+		info.Definition = json.RawMessage("{}")
+	}
+	return info, err
+}
+
+func (d *definition) apply(c DataSourceUpdate) error {
+	if c.Name != nil {
+		name, err := checkName(*c.Name)
+		if err != nil {
+			return err
+		}
+		d.Name = name
+	}
+	if c.Type != nil {
+		if d.Type = c.Type; *c.Type == "" {
+			d.Type = nil
+		}
+	}
+	if c.AppID != nil {
+		if d.AppID = c.AppID; *c.AppID == 0 {
+			d.AppID = nil
+		}
+	}
+	if c.Public != nil {
+		d.Public = c.Public
+	}
+	if c.Bundle != nil {
+		d.Bundle = c.Bundle
+	}
+	return d.setJSON(c.AppCapabilities, c.Hooks, c.Definition, c.AccessRules)
+}
+
+// Delete moves the data source to the trash: it is not found any more until
+// DB.RestoreDataSource brings it back or DB.Purge removes it for good.
+func (ds *DataSource) Delete(ctx context.Context) error {
+	if err := ds.writable(); err != nil {
+		return err
+	}
+	_, err := ds.db.write(ctx, nil, func(t *tx) error {
+		st, err := t.source(ds.id, false)
+		if err != nil {
+			return err
+		}
+		def := st.src.def
+		def.DeletedAt = t.now
+		st.head.Trashed = true
+		return st.define(def)
+	})
+	return err
+}
+
+// RestoreDataSource takes a data source out of the trash, with all its entries
+// and versions. One that is not in the trash is ErrNotFound.
+func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, error) {
+	_, err := db.write(ctx, nil, func(t *tx) error {
+		st, err := t.source(id, true)
+		if err != nil {
+			return err
+		}
+		if !st.head.Trashed {
+			return errs.New(errs.NotFound, "data source %d is not in the trash", id)
+		}
+		def := st.src.def
+		def.DeletedAt = 0
+		st.head.Trashed = false
+		return st.define(def)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &DataSource{db: db, id: id}, nil
+}
+
+// Purge removes a data source for good, in the trash or not, with its entries and
+// versions. Its ids are not used again.
+func (db *DB) Purge(ctx context.Context, id int64) error {
+	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id) })
+	if err == nil {
+		db.catalog.forget(id)
+	}
+	return err
+}
+
+// purge removes everything a data source owns.
+func (t *tx) purge(id int64) error {
+	st, err := t.source(id, true)
+	if err != nil {
+		return err
+	}
+	blocks, err := ownedBlocks(t.w, id)
+	if err != nil {
+		return err
+	}
+	for _, block := range blocks {
+		if err := t.w.Delete(layout.Catalog, layout.BlockKey(block)); err != nil {
+			return err
+		}
+	}
+	for _, key := range [][]byte{layout.SourceKey(id), layout.ByNameKey(st.src.def.Name, id)} {
+		if err := t.w.Delete(layout.Catalog, key); err != nil {
+			return err
+		}
+	}
+	for _, keyRange := range []func(int64) (from, to []byte){layout.NameRange, layout.ColumnsRange} {
+		from, to := keyRange(id)
+		if err := t.w.DeleteRange(layout.Catalog, from, to); err != nil {
+			return err
+		}
+	}
+	from, to := layout.Prefix(id)
+	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions} {
+		if err := t.w.DeleteRange(ks, from, to); err != nil {
+			return err
+		}
+	}
+	delete(t.sources, id)
+	t.dirty = true
+	return t.w.Delete(layout.Heads, layout.HeadKey(id))
+}
+
+// ownedBlocks returns the blocks of entry ids that belong to a data source.
+func ownedBlocks(r storage.Reader, source int64) ([]int64, error) {
+	var blocks []int64
+	from, to := layout.BlockRange()
+	c := r.Scan(layout.Catalog, from, to, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		block := layout.BlockOf(key)
+		owner, err := layout.BlockOwner(r, block)
+		if err != nil {
+			return nil, err
+		}
+		if owner == source {
+			blocks = append(blocks, block)
+		}
+	}
+	return blocks, c.Err()
+}

@@ -1,0 +1,76 @@
+package siftdb
+
+import (
+	"time"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+)
+
+// Options are the settings of a database. The zero value, and nil, mean the
+// defaults.
+type Options struct {
+	// ReadOnly opens a file without the right to write. It must exist.
+	ReadOnly bool
+	// Retention limits how many versions are kept. The zero value keeps all.
+	Retention Retention
+	// SnapshotAge is how long one read may take before the versions it needs may
+	// be dropped by retention; it then ends with ErrSnapshotGone. 0 means 10
+	// minutes. Without retention no read ever ends for its age.
+	SnapshotAge time.Duration
+	// Limits bound what may be stored.
+	Limits Limits
+	// Now is the clock; nil means time.Now. Tests freeze it.
+	Now func() time.Time
+}
+
+// Retention limits the versions kept of each data source, oldest dropped first.
+// Live entries are never touched, and no version that an open read needs is
+// dropped before SnapshotAge. Versions are dropped by the writes that follow, not
+// by a timer, and a few hundred at a time.
+type Retention struct {
+	// Versions is the number of versions kept; 0 means all, -1 none at all, as a
+	// test or a cache may want it.
+	Versions int
+	// Age is how long versions are kept; 0 means for ever.
+	Age time.Duration
+}
+
+// Limits bound entries. A zero field means its default, -1 no limit (Depth never
+// goes above 10,000).
+type Limits struct {
+	Depth       int // nesting of a value; default 100
+	Keys        int // keys of one object; default 10,000
+	KeyBytes    int // length of a key in bytes; default 1,024
+	NumberBytes int // digits of a number in bytes; default 400
+}
+
+func (l Limits) document() document.Limits {
+	return document.Limits{Depth: l.Depth, Keys: l.Keys, KeyBytes: l.KeyBytes, NumberBytes: l.NumberBytes}
+}
+
+// withDefaults returns checked options with every default filled in.
+func (o *Options) withDefaults() (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	if opts.SnapshotAge == 0 {
+		opts.SnapshotAge = 10 * time.Minute
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.SnapshotAge < 0 {
+		return opts, errs.New(errs.InvalidInput, "option SnapshotAge is negative")
+	}
+	if opts.Retention.Versions < -1 || opts.Retention.Age < 0 {
+		return opts, errs.New(errs.InvalidInput, "option Retention is negative")
+	}
+	for _, n := range []int{opts.Limits.Depth, opts.Limits.Keys, opts.Limits.KeyBytes, opts.Limits.NumberBytes} {
+		if n < -1 {
+			return opts, errs.New(errs.InvalidInput, "a field of option Limits is below -1")
+		}
+	}
+	return opts, nil
+}

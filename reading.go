@@ -1,0 +1,236 @@
+package siftdb
+
+import (
+	"context"
+	"sort"
+	"time"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// moment is the state that a handle reads.
+type moment struct {
+	kind momentKind
+	n    int64 // a version, or milliseconds since 1970
+}
+
+type momentKind int
+
+const (
+	latest momentKind = iota
+	atVersion
+	atTime
+	atCommit // after a commit
+)
+
+// At returns a handle that reads the entries as version found them: the backup
+// taken just before that write (spec 9.1). Find, Count, Query and every other
+// read work on it; writes return ErrReadOnly. An unknown version is ErrNotFound,
+// told by the first read.
+func (ds *DataSource) At(version int64) *DataSource {
+	return &DataSource{db: ds.db, id: ds.id, at: moment{atVersion, version}}
+}
+
+// AtTime returns a handle that reads the entries as they were at a time: after
+// every write up to and including that millisecond. Times before the first write
+// read as empty, times that retention has dropped as ErrSnapshotGone.
+func (ds *DataSource) AtTime(t time.Time) *DataSource {
+	return &DataSource{db: ds.db, id: ds.id, at: moment{atTime, t.UnixMilli()}}
+}
+
+// state is what a read knows of a data source before it begins.
+type state struct {
+	head   layout.Head // of now
+	source *source     // of now
+	commit int64       // what is read: the state after this commit
+
+	// As of commit:
+	count   int64
+	columns []string
+}
+
+// stateAt finds the state that the handle reads.
+func (ds *DataSource) stateAt(r storage.Reader) (*state, error) {
+	head, src, err := ds.db.load(r, ds.id, false)
+	if err != nil {
+		return nil, err
+	}
+	st := &state{head: head, source: src, count: head.Count, columns: src.columns}
+	next, err := ds.firstAfter(r, head)
+	if err != nil {
+		return nil, err
+	}
+	if next == nil {
+		meta, _, err := layout.ReadMeta(r)
+		st.commit = meta.Commit
+		return st, err
+	}
+	st.commit, st.count = next.ID-1, next.Count
+	if next.Columns != head.Columns {
+		st.columns, err = layout.ReadColumns(r, ds.id, next.Columns)
+	}
+	return st, err
+}
+
+// firstAfter returns the first version that does not belong to what the handle
+// reads, nil when everything does.
+func (ds *DataSource) firstAfter(r storage.Reader, head layout.Head) (*history.Version, error) {
+	switch ds.at.kind {
+	case atVersion:
+		v, err := history.Read(r, ds.id, ds.at.n)
+		if err == nil && v == nil {
+			err = unknownVersion(ds.id, ds.at.n)
+		}
+		return v, err
+	case atCommit:
+		for v, err := range history.Range(r, ds.id, ds.at.n+1, 0, false) {
+			return v, err
+		}
+	case atTime:
+		if ds.at.n < head.FloorTime {
+			return nil, snapshotGone(ds.id)
+		}
+		return versionAfter(r, ds.id, head, ds.at.n)
+	}
+	return nil, nil
+}
+
+// versionAfter returns the first version written after a time, by binary search
+// over the ids: times never go back.
+func versionAfter(r storage.Reader, source int64, head layout.Head, ms int64) (*history.Version, error) {
+	var found *history.Version
+	var failed error
+	span := head.Last - head.Floor
+	sort.Search(int(max(span, 0)), func(i int) bool {
+		for v, err := range history.Range(r, source, head.Floor+1+int64(i), 0, false) {
+			if err != nil {
+				failed = err
+			} else if v.Time > ms {
+				found = v
+				return true
+			}
+			return false
+		}
+		return true
+	})
+	return found, failed
+}
+
+func unknownVersion(source, version int64) error {
+	return &Error{Code: errs.NotFound, DataSourceID: source, Message: "version " + itoa(version) + " of data source " + itoa(source) + " does not exist"}
+}
+
+func snapshotGone(source int64) error {
+	return &Error{Code: errs.SnapshotGone, DataSourceID: source, Message: "the state of data source " + itoa(source) + " that is read has been dropped by retention"}
+}
+
+// reading is one read of one data source. It works in slices of short
+// transactions and stays on the state that the first one saw, whatever is written
+// between them.
+type reading struct {
+	ds    *DataSource
+	claim *snapshot
+	st    *state
+	scan  *scanner
+
+	// exact is true while nothing has been written since the state that is read;
+	// then a scan from end to end must meet the head's count and digest.
+	exact  bool
+	count  int64
+	digest layout.Digest
+}
+
+// read begins a reading. The caller closes it.
+func (ds *DataSource) read() *reading {
+	db := ds.db
+	return &reading{ds: ds, claim: db.snapshots.register(db.published.Load(), db.opts.Now())}
+}
+
+func (rd *reading) close() { rd.ds.db.snapshots.release(rd.claim) }
+
+// slice runs fn in a short transaction on the state that is read.
+func (rd *reading) slice(ctx context.Context, fn func(storage.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return rd.ds.db.view(ctx, func(r storage.Reader) error {
+		begin := rd.advance
+		if rd.st == nil {
+			begin = rd.begin
+		}
+		if err := begin(r); err != nil {
+			return err
+		}
+		return fn(r)
+	})
+}
+
+// begin settles on a state.
+func (rd *reading) begin(r storage.Reader) error {
+	st, err := rd.ds.stateAt(r)
+	if err != nil {
+		return err
+	}
+	if st.head.Floor > st.commit {
+		return snapshotGone(rd.ds.id)
+	}
+	rd.st = st
+	rd.ds.db.snapshots.move(rd.claim, st.commit)
+	rd.scan = newScanner(rd.ds.id, st.commit)
+	rd.exact = true
+	return rd.catchUp(r)
+}
+
+// advance brings what is known of the data source up to now.
+func (rd *reading) advance(r storage.Reader) error {
+	head, src, err := rd.ds.db.load(r, rd.ds.id, true)
+	if err != nil {
+		return err
+	}
+	if head.Floor > rd.st.commit {
+		return snapshotGone(rd.ds.id)
+	}
+	rd.st.head, rd.st.source = head, src
+	return rd.catchUp(r)
+}
+
+// catchUp accounts for what was written since the last slice.
+func (rd *reading) catchUp(r storage.Reader) error {
+	rd.exact = rd.exact && rd.st.head.Last <= rd.st.commit
+	return rd.scan.catchUp(r, rd.st.head)
+}
+
+// entries visits the entries in default order from where the last slice stopped,
+// and returns true at the end. A scan that saw every entry is held against the
+// head's count and digest.
+func (rd *reading) entries(r storage.Reader, visit visitor) (bool, error) {
+	done, err := rd.scan.run(r, func(rec *layout.Record) (bool, error) {
+		rd.count++
+		rd.digest.Add(rec.Sum)
+		return visit(rec)
+	})
+	if err == nil && done && rd.exact && (rd.count != rd.st.head.Count || rd.digest != rd.st.head.Digest) {
+		err = &Error{Code: errs.Corrupt, DataSourceID: rd.ds.id, Message: "data source " + itoa(rd.ds.id) + " does not hold the entries that were written to it"}
+	}
+	return done, err
+}
+
+// budget bounds one slice: by time, and by the number of entries it delivers.
+type budget struct {
+	deadline time.Time
+	n        int
+}
+
+// sliceTime is how long one transaction of a read may stay open.
+const sliceTime = 250 * time.Millisecond
+
+func newBudget() budget { return budget{deadline: time.Now().Add(sliceTime)} }
+
+// spent counts an entry that was looked at, and looks at the clock now and then.
+func (b *budget) spent() bool {
+	b.n++
+	return b.n&255 == 0 && time.Now().After(b.deadline)
+}

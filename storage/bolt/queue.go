@@ -1,0 +1,90 @@
+package bolt
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/siftdb/siftdb/storage"
+)
+
+// queue holds the Updates that wait, in the order of their calls. One caller at
+// a time leads: it takes waiting calls, runs and commits them, and passes the
+// lead on to the next that waits. So there is no goroutine in the background,
+// and a caller that is alone leads at once.
+type queue struct {
+	mu      sync.Mutex
+	waiting []*call
+	led     bool
+}
+
+// call is one Update.
+type call struct {
+	ctx  context.Context
+	fn   func(storage.Writer) error
+	err  error         // the result, once woken and not leading
+	wake chan struct{} // closed when the call is done, or is to lead
+	lead bool          // the call is to lead; guarded by queue.mu until woken
+	late bool          // its context had ended when a leader took it
+}
+
+func newCall(ctx context.Context, fn func(storage.Writer) error) *call {
+	return &call{ctx: ctx, fn: fn, wake: make(chan struct{})}
+}
+
+// join puts c in line and reports whether it is to lead at once. Otherwise it
+// will be woken.
+func (q *queue) join(c *call) (lead bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, c)
+	if q.led {
+		return false
+	}
+	q.led = true
+	c.lead = true
+	return true
+}
+
+// take takes the call that waited longest, nil when none waits.
+func (q *queue) take() *call {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		return nil
+	}
+	c := q.waiting[0]
+	q.waiting = slices.Delete(q.waiting, 0, 1)
+	return c
+}
+
+// withdraw takes c out of the line, and reports false when it is too late: a
+// leader has it, or it is to lead.
+func (q *queue) withdraw(c *call) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, c)
+	if i < 0 || c.lead {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// giveBack puts taken calls back to the head of the line.
+func (q *queue) giveBack(calls []*call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = slices.Insert(q.waiting, 0, calls...)
+}
+
+// pass ends the lead and wakes the next leader.
+func (q *queue) pass() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.led = len(q.waiting) > 0; q.led {
+		next := q.waiting[0]
+		next.lead = true
+		close(next.wake)
+	}
+}

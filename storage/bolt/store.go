@@ -1,0 +1,155 @@
+// Package bolt is the storage engine that keeps everything in one file, through
+// bbolt: a B+ tree with copy-on-write pages, read through a memory map.
+//
+// Updates that wait at the same time are committed together, and nil from Update
+// means that the disk has the data.
+package bolt
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/internal/gate"
+)
+
+// Store is a store in one file. It implements storage.Storage and storage.Sizer.
+// A process opens a file once; the handle is safe for concurrent use.
+type Store struct {
+	db    *bbolt.DB
+	file  *os.File // bbolt's own
+	opts  Options
+	gate  *gate.Gate
+	queue queue
+
+	pageSize int
+
+	begins sync.Mutex  // held while a transaction begins
+	dead   atomic.Bool // bbolt panicked and holds locks: it must not be called again
+	frozen atomic.Bool // the outcome of a commit is unknown
+
+	// unsaved says that the file does not hold the list of its free pages. It
+	// belongs to the leader, and after the gate is shut to Close.
+	unsaved bool
+
+	commitTx func(*bbolt.Tx) error // (*bbolt.Tx).Commit, replaced by tests
+}
+
+// View calls fn with a reader on the state after the last commit.
+func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err error) {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.gate.Enter() {
+		return storage.ErrClosed
+	}
+	defer s.gate.Leave()
+	defer catchFaults()()
+	tx, err := s.begin(false)
+	if err != nil {
+		return err
+	}
+	r := &reader{tx: tx}
+	defer func() {
+		r.close()
+		tx.Rollback()
+		if v := recover(); v != nil {
+			if err = corruption(v); err == nil {
+				panic(v)
+			}
+		}
+	}()
+	return fn(r)
+}
+
+// begin begins a bbolt transaction. A panic in it is the last thing that bbolt
+// does in this process: it holds its locks then.
+func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	if s.dead.Load() {
+		return nil, storage.ErrCorrupt
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			s.dead.Store(true)
+			if err = corruption(v); err == nil {
+				panic(v)
+			}
+		}
+	}()
+	tx, err = s.db.Begin(writable)
+	return tx, readable(err)
+}
+
+// Close waits for running Views and Updates, writes the list of free pages, so
+// that the next Open need not search for them, and closes the file.
+func (s *Store) Close() error {
+	if !s.gate.Shut() {
+		return nil
+	}
+	defer catchFaults()()
+	s.saveFreelist()
+	if s.dead.Load() {
+		return s.file.Close() // the mapping stays until the process ends
+	}
+	return s.db.Close()
+}
+
+// saveFreelist commits the list of free pages. That it may fail is no concern of
+// Close: without the list the file is as sound as after a crash.
+func (s *Store) saveFreelist() {
+	if s.opts.ReadOnly || !s.unsaved || s.frozen.Load() || s.dead.Load() {
+		return
+	}
+	s.db.NoFreelistSync = false
+	s.db.NoSync = false
+	tx, err := s.begin(true)
+	if err != nil {
+		return
+	}
+	defer s.abandon(tx)
+	defer func() { _ = recover() }()
+	s.chooseStep(tx)
+	_ = tx.Commit()
+}
+
+// abandon rolls back a transaction, if it is not closed already.
+func (s *Store) abandon(tx *bbolt.Tx) {
+	defer func() {
+		if recover() != nil {
+			s.dead.Store(true)
+		}
+	}()
+	_ = tx.Rollback()
+}
+
+// Size returns the size of the file and how much of it holds data, to the page:
+// Used grows by just the pages that a commit adds. Of a store opened for reading
+// the free pages are not known and count as used.
+func (s *Store) Size() (storage.Size, error) {
+	if !s.gate.Enter() {
+		return storage.Size{}, storage.ErrClosed
+	}
+	defer s.gate.Leave()
+	defer catchFaults()()
+	info, err := s.file.Stat()
+	if err != nil {
+		return storage.Size{}, err
+	}
+	tx, err := s.begin(false)
+	if err != nil {
+		return storage.Size{}, err
+	}
+	used := tx.Size()
+	if err := tx.Rollback(); err != nil {
+		return storage.Size{}, err
+	}
+	stats := s.db.Stats()
+	used -= int64(stats.FreePageN+stats.PendingPageN) * int64(s.pageSize)
+	return storage.Size{Total: info.Size(), Used: used}, nil
+}

@@ -1,0 +1,386 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// tx is one write: the only way that anything in the storage changes. It lives
+// inside one run of a storage.Update function, which may run again, so nothing in
+// it calls out.
+type tx struct {
+	db      *DB
+	w       storage.Writer
+	opts    writeOptions
+	meta    layout.Meta
+	now     int64 // milliseconds since 1970, never before the last commit's
+	sources map[int64]*sourceTx
+	dirty   bool // the counters of the store moved
+}
+
+// commit is the id that this write gets if it changes entries.
+func (t *tx) commit() int64 { return t.meta.Commit + 1 }
+
+// write runs fn as one write and returns the id of its commit, 0 when no entry
+// changed.
+func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) error) (int64, error) {
+	if db.closed.Load() {
+		return 0, errs.New(errs.Closed, "the database is closed")
+	}
+	opts, err := makeWriteOptions(options)
+	if err != nil {
+		return 0, err
+	}
+	var commit int64
+	err = db.store.Update(ctx, func(w storage.Writer) error {
+		commit = 0
+		meta, ok, err := layout.ReadMeta(w)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errs.New(errs.Corrupt, "the store has lost its counters")
+		}
+		t := &tx{db: db, w: w, opts: opts, meta: meta, sources: make(map[int64]*sourceTx)}
+		t.now = max(db.opts.Now().UnixMilli(), meta.Time)
+		if err := fn(t); err != nil {
+			return err
+		}
+		commit, err = t.finish()
+		return err
+	})
+	if err != nil {
+		return 0, fromStorage(err)
+	}
+	for {
+		last := db.published.Load()
+		if commit <= last || db.published.CompareAndSwap(last, commit) {
+			return commit, nil
+		}
+	}
+}
+
+// finish writes what the data sources have gathered, then the counters of the
+// store.
+func (t *tx) finish() (commit int64, err error) {
+	for _, id := range slices.Sorted(maps.Keys(t.sources)) {
+		st := t.sources[id]
+		if err := st.flush(); err != nil {
+			return 0, err
+		}
+		if st.changed() {
+			commit = t.commit()
+		}
+	}
+	if commit != 0 {
+		t.meta.Commit, t.meta.Time, t.dirty = commit, t.now, true
+	}
+	if !t.dirty {
+		return 0, nil
+	}
+	return commit, layout.WriteMeta(t.w, t.meta)
+}
+
+// sourceTx is what one write does to one data source.
+type sourceTx struct {
+	t      *tx
+	id     int64
+	head   layout.Head
+	found  layout.Head // the head as the write found it
+	src    *source     // as of now, uncommitted; never cached
+	action string
+
+	inserted         history.IDSet
+	updated, deleted []int64
+	columnsMoved     bool
+	met              []bool // by number: the columns that meet has added
+	flushed          bool
+}
+
+// source returns a data source for writing; one in the trash only if trashed.
+func (t *tx) source(id int64, trashed bool) (*sourceTx, error) {
+	if st := t.sources[id]; st != nil {
+		return st, nil
+	}
+	head, ok, err := layout.ReadHead(t.w, id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || head.Trashed && !trashed {
+		return nil, unknownSource(id)
+	}
+	src := t.db.catalog.cached(id)
+	if !src.current(head) {
+		if src, err = readSource(t.w, id, head, src); err != nil {
+			return nil, err
+		}
+	}
+	own := *src
+	st := &sourceTx{t: t, id: id, head: head, found: head, src: &own}
+	if own.names.Len() > int(head.Names) {
+		return nil, errs.New(errs.Internal, "names of data source %d are ahead of the storage", id)
+	}
+	t.sources[id] = st
+	return st, nil
+}
+
+// create makes a data source.
+func (t *tx) create(def definition) (*sourceTx, error) {
+	id := t.meta.NextSource
+	if id > layout.MaxSource {
+		return nil, errs.New(errs.TooLarge, "the store has given out every data source id")
+	}
+	t.meta.NextSource++
+	t.dirty = true
+	def.CreatedAt = t.now
+	st := &sourceTx{t: t, id: id, src: &source{id: id}}
+	st.head.Floor = t.meta.Commit
+	st.head.FirstSeq = 1
+	st.found = st.head
+	t.sources[id] = st
+	return st, st.define(def)
+}
+
+// begin names the write for its version.
+func (st *sourceTx) begin(action string) { st.action = action }
+
+// changed reports whether the write leaves a version.
+func (st *sourceTx) changed() bool {
+	return st.entriesChanged() || st.columnsMoved && st.action != ""
+}
+
+func (st *sourceTx) entriesChanged() bool {
+	return len(st.inserted) > 0 || len(st.updated) > 0 || len(st.deleted) > 0
+}
+
+// define stores a definition.
+func (st *sourceTx) define(def definition) error {
+	w := st.t.w
+	if old := st.src.def.Name; old != def.Name {
+		if old != "" {
+			if err := w.Delete(layout.Catalog, layout.ByNameKey(old, st.id)); err != nil {
+				return err
+			}
+		}
+		if err := w.Put(layout.Catalog, layout.ByNameKey(def.Name, st.id), []byte{}); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(def)
+	if err != nil {
+		return errs.Wrap(errs.Internal, err, "the definition of data source %d cannot be written", st.id)
+	}
+	st.src.def = def
+	st.head.Revision++
+	return layout.WriteSource(w, st.id, text)
+}
+
+// flush writes the version of the write and the head of the data source. It runs
+// once; what comes after it is lost.
+func (st *sourceTx) flush() error {
+	if st.flushed || st.head == st.found && !st.columnsMoved && !st.changed() {
+		return nil
+	}
+	st.flushed = true
+	t := st.t
+	if st.columnsMoved {
+		if err := st.writeColumns(); err != nil {
+			return err
+		}
+	}
+	st.head.UpdatedAt = t.now
+	if st.changed() {
+		st.head.Seq++
+		st.head.Last = t.commit()
+		v := &history.Version{ID: st.head.Last, Previous: st.found.Last, Seq: st.head.Seq, Time: t.now, Action: st.action,
+			Source: t.opts.source, User: t.opts.user, Count: st.found.Count, Ordered: st.found.Ordered,
+			Digest: st.found.Digest, Columns: st.found.Columns, Inserted: st.inserted,
+			Updated: history.MakeIDSet(st.updated), Deleted: history.MakeIDSet(st.deleted)}
+		if err := history.Write(t.w, st.id, v); err != nil {
+			return err
+		}
+		if err := st.retain(); err != nil {
+			return err
+		}
+	}
+	return layout.WriteHead(t.w, st.id, st.head)
+}
+
+// writeColumns stores the list of columns under a new revision; no list at all,
+// which a restore can bring back, is revision 0.
+func (st *sourceTx) writeColumns() error {
+	st.head.Columns = 0
+	if st.src.columns != nil {
+		st.head.ColumnsTop++
+		st.head.Columns = st.head.ColumnsTop
+	}
+	st.src.columnsRevision = st.head.Columns
+	if st.src.columns == nil {
+		return nil
+	}
+	return layout.WriteColumns(st.t.w, st.id, st.head.Columns, st.src.columns)
+}
+
+// get sets rec to an entry as it is now and reports whether it exists.
+func (st *sourceTx) get(id int64, rec *layout.Record) (bool, error) {
+	if id <= 0 {
+		return false, nil
+	}
+	key := layout.EntryKey(st.id, id)
+	value, err := st.t.w.Get(layout.Entries, key)
+	if err != nil || value == nil {
+		return false, err
+	}
+	return true, rec.DecodeEntry(key, value)
+}
+
+// insert stores a new entry and returns it as a record whose bytes are private.
+func (st *sourceTx) insert(doc, order []byte) (layout.Record, error) {
+	id, err := st.nextID()
+	if err != nil {
+		return layout.Record{}, err
+	}
+	t := st.t
+	rec := layout.Record{ID: id, Born: t.commit(), Changed: t.commit(), CreatedAt: t.now, UpdatedAt: t.now, Order: order, Doc: doc}
+	return rec, st.add(&rec)
+}
+
+// add stores an entry that does not exist.
+func (st *sourceTx) add(rec *layout.Record) error {
+	if n := len(st.inserted); n > 0 && st.inserted[n-1].Last+1 == rec.ID {
+		st.inserted[n-1].Last++
+	} else {
+		st.inserted = append(st.inserted, history.Run{First: rec.ID, Last: rec.ID})
+	}
+	st.head.Count++
+	return st.store(rec)
+}
+
+// replace stores an entry in place of the one found.
+func (st *sourceTx) replace(before, after *layout.Record) error {
+	st.updated = append(st.updated, before.ID)
+	if err := history.WriteImage(st.t.w, st.id, st.t.commit(), before); err != nil {
+		return err
+	}
+	if err := st.unlist(before); err != nil {
+		return err
+	}
+	return st.store(after)
+}
+
+// remove deletes the entry found.
+func (st *sourceTx) remove(before *layout.Record) error {
+	st.deleted = append(st.deleted, before.ID)
+	if err := history.WriteImage(st.t.w, st.id, st.t.commit(), before); err != nil {
+		return err
+	}
+	if err := st.unlist(before); err != nil {
+		return err
+	}
+	st.head.Count--
+	return st.t.w.Delete(layout.Entries, layout.EntryKey(st.id, before.ID))
+}
+
+// store writes an entry, its place in the order and its part of the digest.
+func (st *sourceTx) store(rec *layout.Record) error {
+	key := layout.EntryKey(st.id, rec.ID)
+	value, sum := rec.EncodeEntry(key)
+	st.head.Digest.Add(sum)
+	if rec.Order != nil {
+		st.head.Ordered++
+		if err := st.t.w.Put(layout.Orders, layout.OrderKey(st.id, rec.OrderValue(), rec.ID), []byte{}); err != nil {
+			return err
+		}
+	}
+	return st.t.w.Put(layout.Entries, key, value)
+}
+
+// unlist takes an entry out of the digest and the order.
+func (st *sourceTx) unlist(rec *layout.Record) error {
+	st.head.Digest.Remove(rec.Sum)
+	if rec.Order == nil {
+		return nil
+	}
+	st.head.Ordered--
+	return st.t.w.Delete(layout.Orders, layout.OrderKey(st.id, rec.OrderValue(), rec.ID))
+}
+
+// nextID hands out an entry id, taking a new block when the last one is used up.
+func (st *sourceTx) nextID() (int64, error) {
+	h := &st.head
+	if h.NextID == h.BlockEnd {
+		block := st.t.meta.NextBlock
+		if block >= maxEntryID/layout.BlockSize {
+			return 0, errs.New(errs.TooLarge, "the store has given out every entry id")
+		}
+		st.t.meta.NextBlock++
+		st.t.dirty = true
+		if err := layout.WriteBlock(st.t.w, block, st.id); err != nil {
+			return 0, err
+		}
+		h.NextID, h.BlockEnd = max(block*layout.BlockSize, 1), (block+1)*layout.BlockSize
+	}
+	h.NextID++
+	return h.NextID - 1, nil
+}
+
+// maxEntryID is the largest integer that every JSON client reads exactly.
+const maxEntryID = 1<<53 - 1
+
+// setColumns replaces the list of columns.
+func (st *sourceTx) setColumns(columns []string) {
+	if st.src.columns == nil || !slices.Equal(st.src.columns, columns) {
+		st.src.setColumns(slices.Clone(columns))
+		st.columnsMoved = true
+		st.met = nil
+	}
+}
+
+// addColumns adds the names that are missing from the list of columns, in order.
+func (st *sourceTx) addColumns(names []string) {
+	for _, name := range names {
+		if _, ok := st.src.columnSet[name]; ok {
+			continue
+		}
+		if !st.columnsMoved {
+			st.src.setColumns(slices.Clone(st.src.columns))
+			st.columnsMoved = true
+		}
+		st.src.columns = append(st.src.columns, name)
+		st.src.columnSet[name] = struct{}{}
+	}
+}
+
+// meet adds the columns of a document that was sent, in its order.
+func (st *sourceTx) meet(doc []byte) {
+	inline := false
+	for col := range document.Columns(doc) {
+		if int(col) < len(st.met) && st.met[col] {
+			continue
+		}
+		if int(col) >= st.src.names.Len() {
+			inline = true
+			continue
+		}
+		if len(st.met) < st.src.names.Len() {
+			st.met = append(st.met, make([]bool, st.src.names.Len()-len(st.met))...)
+		}
+		st.met[col] = true
+		st.addColumns([]string{st.src.names.Name(col)})
+	}
+	if !inline {
+		return
+	}
+	for name := range document.Stored(doc, st.src.names).Fields() {
+		st.addColumns([]string{strings.Clone(name)})
+	}
+}

@@ -1,0 +1,306 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// WriteOption adds to a write: who made it, under which label, on which condition.
+type WriteOption func(*writeOptions) error
+
+type writeOptions struct {
+	source    string
+	user      []byte
+	ifChanged int64
+}
+
+// User is who made a write, as its version tells.
+type User struct {
+	ID        int64  `json:"id"`
+	FirstName string `json:"firstName"`
+	LastName  string `json:"lastName"`
+	// FullName is the first and the last name joined by a space; it is set by
+	// siftdb.
+	FullName string `json:"fullName"`
+}
+
+// ByUser names the user who makes a write. A user without an id is nobody.
+func ByUser(u User) WriteOption {
+	return func(o *writeOptions) (err error) {
+		if o.user = nil; u.ID == 0 {
+			return nil
+		}
+		u.FullName = strings.TrimSpace(u.FirstName + " " + u.LastName)
+		o.user, err = json.Marshal(u)
+		return err
+	}
+}
+
+// WithSource gives a write a free label, which its version keeps and hooks can be
+// limited to.
+func WithSource(label string) WriteOption {
+	return func(o *writeOptions) error {
+		o.source = label
+		return nil
+	}
+}
+
+// IfChanged makes UpdateEntry or Remove fail with ErrConflict, and change nothing,
+// unless the entry was last changed by the given commit, which is what
+// Entry.Changed said when it was read.
+func IfChanged(commit int64) WriteOption {
+	return func(o *writeOptions) error {
+		if commit <= 0 {
+			return errs.New(errs.InvalidInput, "a condition on changed needs the id of a commit")
+		}
+		o.ifChanged = commit
+		return nil
+	}
+}
+
+func makeWriteOptions(options []WriteOption) (writeOptions, error) {
+	var o writeOptions
+	for _, option := range options {
+		if err := option(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// writable refuses writes through a handle on an old state.
+func (ds *DataSource) writable() error {
+	if ds.at.kind != latest {
+		return &Error{Code: errs.ReadOnly, DataSourceID: ds.id, Message: "this handle reads an old state of data source " + itoa(ds.id) + " and takes no writes"}
+	}
+	return nil
+}
+
+// maxTries is how often a write is evaluated again when others overtake it.
+const maxTries = 3
+
+// writeRows encodes values and runs fn with them as one write. flat drops the
+// reserved keys.
+func (ds *DataSource) writeRows(ctx context.Context, values []any, flat bool, options []WriteOption, fn func(*sourceTx, *rows) error) (int64, error) {
+	if err := ds.writable(); err != nil {
+		return 0, err
+	}
+	encode := ds.db.encode
+	if flat {
+		encode = ds.db.encodeFlat
+	}
+	for range maxTries {
+		r, err := encode(ds.db.catalog.cached(ds.id), values)
+		if err != nil {
+			return 0, err
+		}
+		commit, err := ds.db.write(ctx, options, func(t *tx) error {
+			st, err := t.source(ds.id, false)
+			if err != nil {
+				return err
+			}
+			return fn(st, r)
+		})
+		if !errors.Is(err, errStale) {
+			return commit, err
+		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return 0, err
+		}
+	}
+	return 0, ds.overtaken()
+}
+
+// reload brings the cached part of a data source up to date.
+func (db *DB) reload(ctx context.Context, id int64) error {
+	return db.view(ctx, func(r storage.Reader) error {
+		_, _, err := db.load(r, id, false)
+		return err
+	})
+}
+
+func (ds *DataSource) overtaken() error {
+	return &Error{Code: errs.Conflict, DataSourceID: ds.id, Message: "the write to data source " + itoa(ds.id) + " was overtaken by others " + itoa(maxTries) + " times"}
+}
+
+// Insert stores data as a new entry and returns it. Data is an object: a struct, a
+// map with string keys, json.RawMessage or []byte of JSON. The keys dataSourceId
+// and dataSourceEntryId are reserved and dropped (spec 1.4); every other top-level
+// key is a column.
+func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOption) (*Entry, error) {
+	var entry *Entry
+	_, err := ds.writeRows(ctx, []any{data}, true, options, func(st *sourceTx, r *rows) error {
+		if st.t.opts.ifChanged != 0 {
+			return errs.New(errs.InvalidInput, "a condition on changed is for one existing entry")
+		}
+		st.begin("insert")
+		recs, err := st.insertAll(r, nil)
+		if err != nil {
+			return err
+		}
+		entry = newEntry(st.id, st.src.names, &recs[0])
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
+// UpdateEntry merges data into an entry and returns it: keys that are sent replace
+// those columns whole, a null stores null, and columns that are not sent stay
+// (spec 2.2). An update that changes nothing leaves no version. An id that this
+// data source does not hold is ErrNotFound.
+func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, options ...WriteOption) (*Entry, error) {
+	var entry *Entry
+	_, err := ds.writeRows(ctx, []any{data}, true, options, func(st *sourceTx, r *rows) error {
+		st.begin("update")
+		var before layout.Record
+		if err := st.concerned(id, &before); err != nil {
+			return err
+		}
+		patch, err := st.confirm(r)
+		if err != nil {
+			return err
+		}
+		st.meet(patch[0])
+		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order)
+		if err != nil {
+			return err
+		}
+		entry = newEntry(st.id, st.src.names, &after)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return entry, nil
+}
+
+// concerned sets rec to the entry that a single write is about, and checks the
+// write's condition on it.
+func (st *sourceTx) concerned(id int64, rec *layout.Record) error {
+	ok, err := st.get(id, rec)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return unknownEntry(st.id, id)
+	}
+	return st.checkChanged(rec, st.t.opts.ifChanged)
+}
+
+// checkChanged compares the commit that touched an entry last with a condition, 0
+// meaning none.
+func (st *sourceTx) checkChanged(rec *layout.Record, condition int64) error {
+	if condition == 0 || rec.Changed == condition {
+		return nil
+	}
+	return &Error{Code: errs.Conflict, DataSourceID: st.id, EntryID: rec.ID,
+		Message: "entry " + itoa(rec.ID) + " of data source " + itoa(st.id) + " was changed since commit " + itoa(condition)}
+}
+
+func unknownEntry(source, id int64) error {
+	return &Error{Code: errs.NotFound, DataSourceID: source, EntryID: id, Message: "entry " + itoa(id) + " of data source " + itoa(source) + " does not exist"}
+}
+
+// change gives an entry new data and a new order, unless both are what they were
+// (spec 8.2). It returns the entry as it is now, and whether it changed.
+func (st *sourceTx) change(before *layout.Record, doc, order []byte) (layout.Record, bool, error) {
+	if slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
+		return *before, false, nil
+	}
+	after := *before
+	after.Doc, after.Order = doc, order
+	after.Changed, after.UpdatedAt = st.t.commit(), st.t.now
+	return after, true, st.replace(before, &after)
+}
+
+// Remove deletes an entry for good; only a version can bring it back. An id that
+// this data source does not hold is ErrNotFound.
+func (ds *DataSource) Remove(ctx context.Context, id int64, options ...WriteOption) error {
+	if err := ds.writable(); err != nil {
+		return err
+	}
+	_, err := ds.db.write(ctx, options, func(t *tx) error {
+		st, err := t.source(ds.id, false)
+		if err != nil {
+			return err
+		}
+		st.begin("delete")
+		var before layout.Record
+		if err := st.concerned(id, &before); err != nil {
+			return err
+		}
+		return st.remove(&before)
+	})
+	return err
+}
+
+// BulkResult tells what a bulk write did.
+type BulkResult struct {
+	Version int64   // the version it left; 0 when nothing changed
+	IDs     []int64 // the ids of the new entries, in the order of the rows
+}
+
+// Append adds each row as a new entry, in one atomic write. Rows are objects as
+// for Insert.
+func (ds *DataSource) Append(ctx context.Context, data []any, options ...WriteOption) (BulkResult, error) {
+	return ds.bulk(ctx, data, false, options)
+}
+
+// ReplaceWith removes every entry and adds the rows as new entries with new ids,
+// in one atomic write. Without rows it empties the data source.
+func (ds *DataSource) ReplaceWith(ctx context.Context, data []any, options ...WriteOption) (BulkResult, error) {
+	return ds.bulk(ctx, data, true, options)
+}
+
+func (ds *DataSource) bulk(ctx context.Context, data []any, replace bool, options []WriteOption) (BulkResult, error) {
+	var result BulkResult
+	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {
+		st.begin("import")
+		if replace {
+			if err := st.removeAll(nil); err != nil {
+				return err
+			}
+		}
+		recs, err := st.insertAll(r, nil)
+		result.IDs = make([]int64, len(recs))
+		for i := range recs {
+			result.IDs[i] = recs[i].ID
+		}
+		return err
+	})
+	if err != nil {
+		return BulkResult{}, err
+	}
+	result.Version = version
+	return result, nil
+}
+
+// removeAll deletes every entry, apart from those in keep.
+func (st *sourceTx) removeAll(keep map[int64]bool) error {
+	from, to := layout.EntryRange(st.id, 0)
+	c := st.t.w.Scan(layout.Entries, from, to, false)
+	var rec layout.Record
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		if keep[layout.EntryID(key)] {
+			continue
+		}
+		if err := rec.DecodeEntry(key, value); err != nil {
+			return err
+		}
+		if err := st.remove(&rec); err != nil {
+			return err
+		}
+	}
+	return c.Err()
+}
