@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
 )
 
 // deleteQuery removes what a select would return. Nothing is deleted by omission:
@@ -68,7 +69,7 @@ func (st *sourceTx) selectIDs(c *compiled) ([]int64, error) {
 	order := c.order.Bind(st.src.schema())
 	scan := newScanner(st.id, latestState)
 	scan.ordered = st.head.Ordered > 0
-	_, err := scan.run(st.t.w, func(rec *layout.Record) (bool, error) {
+	_, err := scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 		if m.match(rec) {
 			if len(c.order) > 0 {
 				s.add(order, &m.rec)

@@ -183,15 +183,20 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 				return nil
 			}
 			m.bind(rd, c)
-			b := newBudget()
-			done, err = rd.entries(r, func(rec *layout.Record) (bool, error) {
-				if m.match(rec) {
+			if rd.divisible() {
+				return nil
+			}
+			done, err = rd.entries(r, m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
+				if v == query.Yes || m.match(rec) {
 					n++
 				}
-				return !b.spent(), nil
+				return true, nil
 			})
 			return err
 		})
+		if err == nil && !done && rd.divisible() {
+			n, done, err = rd.countParallel(ctx, m.where)
+		}
 		if err != nil {
 			return 0, err
 		}

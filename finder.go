@@ -108,12 +108,11 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 					done = true
 					return nil
 				}
-				b := newBudget()
-				done, err = f.rd.entries(r, func(rec *layout.Record) (bool, error) {
-					if f.m.match(rec) {
+				done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
+					if v == query.Yes || f.m.match(rec) {
 						f.accept(rec)
 					}
-					return len(f.batch) < size && (f.left != 0 || f.count) && !b.spent(), nil
+					return len(f.batch) < size && (f.left != 0 || f.count), nil
 				})
 				done = done || f.left == 0 && !f.count
 				return err
@@ -247,15 +246,14 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 				done = true
 				return nil
 			}
-			b := newBudget()
-			done, err = f.rd.entries(r, func(rec *layout.Record) (bool, error) {
+			done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
 				if f.m.match(rec) {
 					if f.count && f.seen == nil {
 						f.total++
 					}
 					s.add(order, &f.m.rec)
 				}
-				return !b.spent(), nil
+				return true, nil
 			})
 			return err
 		})

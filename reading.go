@@ -8,6 +8,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -136,11 +137,7 @@ type reading struct {
 	st    *state
 	scan  *scanner
 
-	// exact is true while nothing has been written since the state that is read;
-	// then a scan from end to end must meet the head's count and digest.
-	exact  bool
-	count  int64
-	digest layout.Digest
+	undivided bool // a parallel scan was tried
 }
 
 // read begins a reading. The caller closes it.
@@ -180,8 +177,7 @@ func (rd *reading) begin(r storage.Reader) error {
 	rd.st = st
 	rd.ds.db.snapshots.move(rd.claim, st.commit)
 	rd.scan = newScanner(rd.ds.id, st.commit)
-	rd.exact = true
-	return rd.catchUp(r)
+	return rd.scan.catchUp(r, st.head)
 }
 
 // advance brings what is known of the data source up to now.
@@ -194,31 +190,34 @@ func (rd *reading) advance(r storage.Reader) error {
 		return snapshotGone(rd.ds.id)
 	}
 	rd.st.head, rd.st.source = head, src
-	return rd.catchUp(r)
-}
-
-// catchUp accounts for what was written since the last slice.
-func (rd *reading) catchUp(r storage.Reader) error {
-	rd.exact = rd.exact && rd.st.head.Last <= rd.st.commit
-	return rd.scan.catchUp(r, rd.st.head)
+	return rd.scan.catchUp(r, head)
 }
 
 // entries visits the entries in default order from where the last slice stopped,
-// and returns true at the end. A scan that saw every entry is held against the
-// head's count and digest.
-func (rd *reading) entries(r storage.Reader, visit visitor) (bool, error) {
-	done, err := rd.scan.run(r, func(rec *layout.Record) (bool, error) {
-		rd.count++
-		rd.digest.Add(rec.Sum)
-		return visit(rec)
-	})
-	if err == nil && done && rd.exact && (rd.count != rd.st.head.Count || rd.digest != rd.st.head.Digest) {
-		err = &Error{Code: errs.Corrupt, DataSourceID: rd.ds.id, Message: "data source " + itoa(rd.ds.id) + " does not hold the entries that were written to it"}
+// and returns true at the end. Entries that where certainly leaves out may be
+// passed over; nil leaves out none. A scan that passed every entry while nobody
+// wrote is held against the head's count and digest.
+func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor) (bool, error) {
+	if where != nil && where.CanJudge() {
+		rd.scan.judge = where.Judge
+	}
+	b := newBudget()
+	done, err := rd.scan.run(r, &b, visit)
+	if err == nil && done && rd.scan.exact {
+		err = rd.verify(rd.scan.count, rd.scan.digest)
 	}
 	return done, err
 }
 
-// budget bounds one slice: by time, and by the number of entries it delivers.
+// verify holds what a whole scan passed against the head.
+func (rd *reading) verify(count int64, digest layout.Digest) error {
+	if count == rd.st.head.Count && digest == rd.st.head.Digest {
+		return nil
+	}
+	return &Error{Code: errs.Corrupt, DataSourceID: rd.ds.id, Message: "data source " + itoa(rd.ds.id) + " does not hold the entries that were written to it"}
+}
+
+// budget bounds one slice by time; nil is no bound.
 type budget struct {
 	deadline time.Time
 	n        int
@@ -229,8 +228,14 @@ const sliceTime = 250 * time.Millisecond
 
 func newBudget() budget { return budget{deadline: time.Now().Add(sliceTime)} }
 
+// spentNow looks at the clock.
+func (b *budget) spentNow() bool { return time.Now().After(b.deadline) }
+
 // spent counts an entry that was looked at, and looks at the clock now and then.
 func (b *budget) spent() bool {
+	if b == nil {
+		return false
+	}
 	b.n++
 	return b.n&255 == 0 && time.Now().After(b.deadline)
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -22,6 +23,14 @@ type scanner struct {
 	ordered bool    // there are entries with an order, now
 	moved   []place // entries touched since, as they stood after commit, in order
 	at      place   // the last place visited
+	exact   bool    // nothing has been touched since commit
+
+	// judge takes a first look at a document; nil is unsure of all. Entries to which
+	// it says no are not visited.
+	judge func(doc []byte) query.Verdict
+
+	count  int64         // entries passed, visited or not
+	digest layout.Digest // of these
 
 	seen  int64 // commits up to this one are accounted for in moved
 	known map[int64]struct{}
@@ -51,6 +60,7 @@ func newScanner(source, commit int64) *scanner {
 // moved.
 func (s *scanner) catchUp(r storage.Reader, head layout.Head) error {
 	s.ordered = head.Ordered > 0
+	s.exact = head.Last <= s.commit
 	if head.Last <= s.seen {
 		return nil
 	}
@@ -98,46 +108,64 @@ func (s *scanner) lostImage(id int64) error {
 	return errs.New(errs.Corrupt, "entry %d of data source %d has lost its image after commit %d", id, s.source, s.commit)
 }
 
-// visitor is called with each entry. Its record is valid during the call. It
-// returns false to stop after this entry.
-type visitor func(*layout.Record) (more bool, err error)
+// visitor is called with each entry, and what the scanner's judge said of it. The
+// record is valid during the call. It returns false to stop after this entry.
+type visitor func(rec *layout.Record, v query.Verdict) (more bool, err error)
 
-// run visits the entries from the last place on, and returns true when it has
-// reached the end.
-func (s *scanner) run(r storage.Reader, visit visitor) (bool, error) {
-	if len(s.moved) == 0 && !s.ordered {
-		return s.runPlain(r, visit)
+// run visits the entries from the last place on, until the budget is spent, and
+// returns true when it has reached the end.
+func (s *scanner) run(r storage.Reader, b *budget, visit visitor) (bool, error) {
+	if len(s.moved) > 0 || s.ordered {
+		return s.runMerged(r, b, visit)
 	}
-	return s.runMerged(r, visit)
-}
-
-// runPlain is run for the common case: nothing has moved and every order is 0.
-func (s *scanner) runPlain(r storage.Reader, visit visitor) (bool, error) {
 	if s.at.order > 0 {
 		return true, nil
 	}
 	from, to := layout.EntryRange(s.source, max(s.at.id+1, 0))
-	c := r.Scan(layout.Entries, from, to, false)
+	done, err := s.runPlain(r.Scan(layout.Entries, from, to, false), b, visit)
+	if done {
+		s.at = place{math.Inf(1), math.MaxInt64}
+	}
+	return done, err
+}
+
+// runPlain is run for the common case: nothing has moved and every order is 0.
+func (s *scanner) runPlain(c storage.Cursor, b *budget, visit visitor) (bool, error) {
 	var rec layout.Record
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if err := rec.DecodeEntry(key, value); err != nil {
+		if err := rec.OpenEntry(key, value); err != nil {
 			return false, err
 		}
-		if rec.Changed > s.commit {
-			continue
+		verdict := query.Unsure
+		if s.judge != nil {
+			verdict = s.judge(rec.Doc)
+		}
+		if verdict != query.No || !s.exact {
+			if err := rec.DecodeHeader(); err != nil {
+				return false, err
+			}
+			if rec.Changed > s.commit {
+				continue
+			}
 		}
 		s.at = place{0, rec.ID}
-		if more, err := visit(&rec); !more || err != nil {
-			return false, err
+		s.count++
+		s.digest.Add(rec.Sum)
+		if verdict != query.No {
+			if more, err := visit(&rec, verdict); !more || err != nil {
+				return false, err
+			}
+		}
+		if b.spent() {
+			return false, nil
 		}
 	}
-	s.at = place{math.Inf(1), math.MaxInt64}
 	return true, c.Err()
 }
 
 // runMerged merges the entries that stand where they stood with the images of
 // those that do not.
-func (s *scanner) runMerged(r storage.Reader, visit visitor) (bool, error) {
+func (s *scanner) runMerged(r storage.Reader, b *budget, visit visitor) (bool, error) {
 	live := liveCursor{scanner: s, r: r}
 	i, _ := slices.BinarySearchFunc(s.moved, s.at, place.compare)
 	for i < len(s.moved) && s.moved[i].compare(s.at) <= 0 {
@@ -165,8 +193,10 @@ func (s *scanner) runMerged(r storage.Reader, visit visitor) (bool, error) {
 		} else {
 			s.at = live.at
 		}
-		more, err := visit(rec)
-		if !more || err != nil {
+		s.count++
+		s.digest.Add(rec.Sum)
+		more, err := visit(rec, query.Unsure)
+		if !more || err != nil || b.spent() {
 			return false, err
 		}
 		if !fromImage {

@@ -40,13 +40,12 @@ func (ds *DataSource) Indexes(ctx context.Context, columns ...string) (map[strin
 			for _, s := range sets {
 				s.bound = s.path.Bind(src.schema())
 			}
-			b := newBudget()
-			done, err = rd.entries(r, func(rec *layout.Record) (bool, error) {
+			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 				doc := document.Stored(rec.Doc, src.names)
 				for _, s := range sets {
 					s.bound.Each(doc, s.addValue)
 				}
-				return !b.spent(), nil
+				return true, nil
 			})
 			return err
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -274,7 +275,7 @@ func (t *tx) copyVersion(st *sourceTx, ref VersionRef) error {
 	if err := scan.catchUp(t.w, from.head); err != nil {
 		return err
 	}
-	_, err = scan.run(t.w, func(rec *layout.Record) (bool, error) {
+	_, err = scan.run(t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 		_, err := st.insert(rec.Doc, rec.Order)
 		return true, err
 	})

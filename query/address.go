@@ -129,19 +129,15 @@ func (t *target) test(r *Record, doc document.Value, n node) verdict {
 			return walk(r, doc, t.path, 0, nowhere, n)
 		}
 		v := t.column(doc)
-		at := here
-		if v.Kind() == document.Absent {
-			at = missing
-		}
 		if len(t.path) == 1 {
-			return n.test(r, v, at)
+			return n.test(r, v, here)
 		}
-		return walk(r, v, t.path, 1, at, n)
+		return walk(r, v, t.path, 1, here, n)
 	case toWhole:
 		return n.test(r, doc, here)
 	}
 	if r == nil {
-		return n.test(r, document.Value{}, missing)
+		return n.test(r, document.Value{}, here)
 	}
 	return n.test(r, r.field(t.kind), here)
 }
@@ -191,6 +187,10 @@ func (k *keyed) resolve(s *Schema) target {
 }
 
 func (k *keyed) test(r *Record, v document.Value, _ place) verdict {
+	// The common case: a whole column of a stored entry. At document level v is r.Data.
+	if t := &k.target; r != nil && t.numbered && len(t.path) == 1 && r.Data.Names() == t.names {
+		return k.node.test(r, r.Data.Column(t.number), here)
+	}
 	return k.target.test(r, v, k.node)
 }
 

@@ -6,6 +6,20 @@ import (
 	"github.com/siftdb/siftdb/internal/document"
 )
 
+// kinds maps the tags of the stored form to kinds; damaged tags are absent.
+var kinds = [256]document.Kind{
+	document.Null, document.Bool, document.Bool, document.Number, document.Number, document.Number,
+	document.String, document.Array, document.Object, document.Object,
+}
+
+// kindOf is v.Kind(), in line for stored values.
+func kindOf(v document.Value) document.Kind {
+	if raw := v.Raw(); len(raw) > 0 {
+		return kinds[raw[0]]
+	}
+	return v.Kind()
+}
+
 // constant is an operand of loose equality, coerced once.
 type constant struct {
 	kind  constantKind
@@ -64,7 +78,7 @@ func boolNumber(b bool) float64 {
 
 // equals is JavaScript's == between a value and the operand, without the text of objects.
 func (c *constant) equals(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Absent, document.Null:
 		return c.kind == isNull
 	case document.Number:
@@ -99,7 +113,7 @@ func (c *constant) equalsText(s string) bool {
 
 // comparable is the number that ordering sees in a value.
 func comparable(v document.Value) (float64, bool) {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Number:
 		return v.Float(), true
 	case document.String:

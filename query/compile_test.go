@@ -105,7 +105,7 @@ func TestWhereForms(t *testing.T) {
 			t.Errorf("%T: wrong answer", where)
 		}
 	}
-	for _, where := range []any{nil, "{}", M{}, D{}, document.Value{}, `{"$options":1}`} {
+	for _, where := range []any{nil, "{}", M{}, D{}, M(nil), D(nil), document.Value{}, `{"$options":1}`} {
 		for _, opts := range [][]Option{nil, {ForDataSource()}} {
 			m, err := Compile(where, opts...)
 			if err != nil {

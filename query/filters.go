@@ -85,12 +85,12 @@ func (c *compiler) filter(member document.Value) (node, error) {
 
 // isSet reports whether a value was given: absent, null and "" were not.
 func isSet(v document.Value) bool {
-	return v.Kind() > document.Null && (v.Kind() != document.String || v.Len() > 0)
+	return kindOf(v) > document.Null && (kindOf(v) != document.String || v.Len() > 0)
 }
 
 // filterText returns a value's text; null, absent and objects have none.
 func filterText(v document.Value, room []byte) (text []byte, ok bool) {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Absent, document.Null, document.Object:
 		return nil, false
 	}
@@ -139,7 +139,7 @@ func (n *filterEqual) equals(v document.Value) bool {
 
 // decimalOf reads a number, or a text that is wholly a decimal number.
 func decimalOf(v document.Value) (float64, bool) {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Number:
 		return v.Float(), true
 	case document.String:
@@ -179,7 +179,7 @@ func (n *filterOrder) test(_ *Record, v document.Value, _ place) verdict {
 			return verdictOf(n.relation.holds(f, n.num))
 		}
 	}
-	if !n.isText || v.Kind() != document.String {
+	if !n.isText || kindOf(v) != document.String {
 		return no
 	}
 	var room [256]byte
@@ -203,7 +203,7 @@ func containsFilter(_ *compiler, f filter) (node, error) {
 }
 
 func (n *filterContains) test(_ *Record, v document.Value, _ place) verdict {
-	if v.Kind() <= document.Null {
+	if kindOf(v) <= document.Null {
 		return no
 	}
 	return verdictOf(n.contains(v) != n.not)
@@ -213,7 +213,7 @@ func (n *filterContains) contains(v document.Value) bool {
 	if n.never {
 		return false
 	}
-	if v.Kind() != document.Array {
+	if kindOf(v) != document.Array {
 		return n.one(v)
 	}
 	for i := range v.Len() {
@@ -256,7 +256,7 @@ func (n *filterRegex) test(r *Record, v document.Value, _ place) verdict {
 	if !ok {
 		return no
 	}
-	if v.Kind() == document.String {
+	if kindOf(v) == document.String {
 		return n.expr.on(r, v.Str())
 	}
 	return n.expr.on(r, string(text))
@@ -271,7 +271,7 @@ func emptyFilter(_ *compiler, f filter) (node, error) {
 
 func (n *filterEmpty) test(_ *Record, v document.Value, _ place) verdict {
 	empty := false
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Absent, document.Null:
 		empty = true
 	case document.String, document.Array, document.Object:
@@ -363,7 +363,7 @@ func (n *filterOneOf) test(_ *Record, v document.Value, _ place) verdict {
 	if n.members.has(stringOf(text)) {
 		return yes
 	}
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Array:
 		for i := range v.Len() {
 			if text, ok := filterText(v.At(i), room[:0]); ok && n.members.has(stringOf(text)) {

@@ -44,7 +44,7 @@ func compileNin(c *compiler, o operand) (node, error) {
 
 func (n *in) add(c *compiler, v document.Value, at string) error {
 	k := newConstant(v)
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Object:
 		if at != "" {
 			c.push(at)
@@ -83,7 +83,7 @@ func (n *in) add(c *compiler, v document.Value, at string) error {
 }
 
 func (n *in) test(r *Record, v document.Value, at place) verdict {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Array:
 		for i := range v.Len() {
 			if n.own(v.At(i)) {
@@ -107,7 +107,7 @@ func (n *in) test(r *Record, v document.Value, at place) verdict {
 
 // loose reports whether a value that is no list or object equals a member.
 func (n *in) loose(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Absent:
 		return n.null
 	case document.Null:
@@ -131,7 +131,7 @@ func (n *in) loose(v document.Value) bool {
 
 // own reports whether an element of a list is strictly equal to a member.
 func (n *in) own(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Null:
 		return n.null
 	case document.Bool:

@@ -27,7 +27,7 @@ func compileLike(fold bool) compileFunc {
 }
 
 func (n *like) test(_ *Record, v document.Value, _ place) verdict {
-	if v.Kind() != document.Array || v.Len() == 0 {
+	if kindOf(v) != document.Array || v.Len() == 0 {
 		return verdictOf(n.one(v))
 	}
 	for i := range v.Len() {
@@ -39,7 +39,7 @@ func (n *like) test(_ *Record, v document.Value, _ place) verdict {
 }
 
 func (n *like) one(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Absent:
 		return false
 	case document.Null, document.Object:

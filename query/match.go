@@ -11,6 +11,7 @@ type Matcher struct {
 	root   node    // of the Sift dialect
 	strict *strict // of the Strict dialect
 	data   bool
+	screen screen // of a bound where
 }
 
 // MatchesAll reports whether the where has no condition at all.
@@ -65,6 +66,7 @@ func (m *Matcher) Bind(s Schema) *Matcher {
 		bound.strict = m.strict.bind(&s)
 	} else {
 		bound.root = bind(m.root, &s)
+		bound.screen = newScreen(bound.root)
 	}
 	return &bound
 }

@@ -117,7 +117,7 @@ func compileExists(c *compiler, o operand) (node, error) {
 
 // truthy is JavaScript's test of a value as a condition.
 func truthy(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Bool:
 		return v.Bool()
 	case document.Number:
@@ -235,9 +235,21 @@ type eq struct {
 }
 
 func (n *eq) test(_ *Record, v document.Value, _ place) verdict {
-	if v.Kind() != document.Array {
-		return verdictOf(n.equals(v))
+	if raw := v.Raw(); len(raw) > 0 {
+		switch raw[0] {
+		case tagString:
+			return verdictOf(n.equalsText(stringOf(raw[1:])))
+		case tagArray:
+			return n.list(v)
+		}
+	} else if v.Kind() == document.Array {
+		return n.list(v)
 	}
+	return verdictOf(n.equals(v))
+}
+
+// list passes when an element is equal; the empty list counts as one value.
+func (n *eq) list(v document.Value) verdict {
 	count := v.Len()
 	if count == 0 {
 		return verdictOf(n.equals(v))
@@ -283,15 +295,18 @@ func (n *order) test(_ *Record, v document.Value, _ place) verdict {
 	if !n.ok {
 		return no
 	}
-	if v.Kind() != document.Array {
-		return verdictOf(n.one(v))
-	}
-	for i := range v.Len() {
-		if n.one(v.At(i)) {
-			return yes
+	switch kindOf(v) {
+	case document.Number:
+		return verdictOf(n.relation.holds(v.Float(), n.num))
+	case document.Array:
+		for i := range v.Len() {
+			if n.one(v.At(i)) {
+				return yes
+			}
 		}
+		return no
 	}
-	return no
+	return verdictOf(n.one(v))
 }
 
 func (n *order) one(v document.Value) bool {
@@ -303,7 +318,7 @@ func (n *order) one(v document.Value) bool {
 type size struct{ count float64 }
 
 func (n *size) test(_ *Record, v document.Value, _ place) verdict {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Array:
 		return verdictOf(float64(v.Len()) == n.count)
 	case document.String:
@@ -320,18 +335,19 @@ type exists struct {
 	lenient bool
 }
 
-func (n *exists) test(_ *Record, _ document.Value, at place) verdict {
+func (n *exists) test(_ *Record, v document.Value, at place) verdict {
 	if at >= element && !n.lenient {
 		return failed
 	}
-	return verdictOf((at == here || at == element) == n.want)
+	there := at == element || at == here && v.Kind() != document.Absent
+	return verdictOf(there == n.want)
 }
 
 // ofType is $type.
 type ofType struct{ kind document.Kind }
 
 func (n *ofType) test(_ *Record, v document.Value, _ place) verdict {
-	return verdictOf(v.Kind() == n.kind)
+	return verdictOf(kindOf(v) == n.kind)
 }
 
 // mod is $mod.
@@ -345,7 +361,7 @@ func (n *mod) test(_ *Record, v document.Value, _ place) verdict {
 	if !n.ok {
 		return no
 	}
-	if v.Kind() != document.Array || v.Len() == 0 {
+	if kindOf(v) != document.Array || v.Len() == 0 {
 		return verdictOf(n.one(v))
 	}
 	for i := range v.Len() {
@@ -370,7 +386,7 @@ func (n *mod) one(v document.Value) bool {
 type elemMatch struct{ node node }
 
 func (n *elemMatch) test(r *Record, v document.Value, at place) verdict {
-	if v.Kind() != document.Array {
+	if kindOf(v) != document.Array {
 		return n.node.test(r, v, at)
 	}
 	for i := range v.Len() {
@@ -389,7 +405,7 @@ type match struct {
 }
 
 func (n *match) test(_ *Record, v document.Value, _ place) verdict {
-	if v.Kind() != document.Array || v.Len() == 0 {
+	if kindOf(v) != document.Array || v.Len() == 0 {
 		return n.one(v)
 	}
 	for i := range v.Len() {
@@ -404,10 +420,10 @@ func (n *match) one(v document.Value) verdict {
 	if !isObjectType(v) || !isObjectType(n.operand) {
 		return verdictOf(greater(v, n.operand))
 	}
-	if v.Kind() != n.operand.Kind() {
+	if kindOf(v) != n.operand.Kind() {
 		return no
 	}
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Null:
 		return yes
 	case document.Array:
@@ -441,7 +457,7 @@ func (n *match) member(want, got document.Value) verdict {
 
 // isObjectType reports whether JavaScript calls the value an object.
 func isObjectType(v document.Value) bool {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Null, document.Array, document.Object:
 		return true
 	}

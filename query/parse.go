@@ -19,7 +19,7 @@ func Compile(where any, opts ...Option) (*Matcher, error) {
 	for _, opt := range opts {
 		opt(&c.settings)
 	}
-	v, err := readWhere(where)
+	v, err := readWhere(where, c.limits)
 	if err != nil {
 		return nil, err
 	}
@@ -51,13 +51,26 @@ func Compile(where any, opts ...Option) (*Matcher, error) {
 }
 
 // readWhere gives a where as a value of its own, which nobody else changes.
-func readWhere(where any) (document.Value, error) {
+func readWhere(where any, limits Limits) (document.Value, error) {
 	lim := document.Limits{Depth: 1000, Keys: -1, KeyBytes: -1}
+	if limits.Nodes > 0 {
+		lim.Keys = limits.Nodes + 1 // more are refused before they are all read
+	}
 	var v document.Value
 	var err error
 	switch w := where.(type) {
 	case nil:
 		return document.Of(D{}), nil
+	case M:
+		if w == nil {
+			return document.Of(D{}), nil
+		}
+		v, err = document.FromGo(w, lim)
+	case D:
+		if w == nil {
+			return document.Of(D{}), nil
+		}
+		v, err = document.FromGo(w, lim)
 	case json.RawMessage:
 		v, err = document.Parse(w, lim)
 	case []byte:

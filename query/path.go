@@ -41,8 +41,8 @@ func splitPath(path string) []segment {
 type place uint8
 
 const (
-	here    place = iota // at a key that is there
-	missing              // at a key that is not there
+	here    place = iota // at a key, which is there unless the value is absent
+	missing              // at a key that is not there, though a value was given for it
 	element              // as an element of an array, by $elemMatch
 	nowhere              // by asking null or nothing for a key
 )
@@ -77,7 +77,7 @@ type node interface {
 func walk(r *Record, v document.Value, path []segment, i int, at place, n node) verdict {
 	for ; i < len(path); i++ {
 		s := &path[i]
-		switch v.Kind() {
+		switch kindOf(v) {
 		case document.Absent, document.Null:
 			return n.test(r, v, at)
 		case document.Object:
@@ -101,9 +101,6 @@ func walk(r *Record, v document.Value, path []segment, i int, at place, n node) 
 			v = document.Value{}
 		}
 		at = here
-		if v.Kind() == document.Absent {
-			at = missing
-		}
 	}
 	return n.test(r, v, at)
 }
@@ -135,7 +132,7 @@ func (f *field) test(r *Record, v document.Value, at place) verdict {
 func each(v document.Value, path []segment, fn func(document.Value) bool) bool {
 	for i := range path {
 		s := &path[i]
-		switch v.Kind() {
+		switch kindOf(v) {
 		case document.Absent, document.Null:
 			return fn(v)
 		case document.Object:

@@ -25,9 +25,9 @@ type Record struct {
 	Err error
 
 	// Room for the entry fields in stored form, so that reading them allocates nothing.
-	id, dataSourceID    [9]byte
-	created, updated    [1 + len(timeForm)]byte
-	wideTime, wideTime2 []byte
+	id, dataSourceID         [9]byte
+	created, updated         [1 + len(timeForm)]byte
+	wideCreated, wideUpdated []byte
 }
 
 const timeForm = "2006-01-02T15:04:05.000Z"
@@ -37,6 +37,7 @@ const (
 	tagInt      = 0x03
 	tagFloat    = 0x04
 	tagString   = 0x06
+	tagArray    = 0x07
 	tagDocument = 0x09
 )
 
@@ -52,9 +53,9 @@ func (r *Record) field(kind targetKind) document.Value {
 	case toOrder:
 		return r.Order
 	case toCreatedAt:
-		return storedTime(r.created[:], &r.wideTime, r.CreatedAt)
+		return storedTime(r.created[:], &r.wideCreated, r.CreatedAt)
 	case toUpdatedAt:
-		return storedTime(r.updated[:], &r.wideTime2, r.UpdatedAt)
+		return storedTime(r.updated[:], &r.wideUpdated, r.UpdatedAt)
 	case toDeletedAt:
 		return null
 	}
@@ -71,11 +72,16 @@ func storedInt(buf *[9]byte, v int64) document.Value {
 	buf[0] = tagInt
 	n := 1
 	for v != 0 {
-		buf[n] = byte(v)
+		low := byte(v)
+		buf[n] = low
 		n++
 		v >>= 8
-		if v == 0 && buf[n-1] < 0x80 || v == -1 && buf[n-1] >= 0x80 {
-			break
+		switch { // the top bit of the last byte is the sign
+		case v == 0 && low >= 0x80:
+			buf[n] = 0
+			n++
+		case v == -1 && low >= 0x80:
+			v = 0
 		}
 	}
 	return document.Stored(buf[:n], nil)

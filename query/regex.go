@@ -234,7 +234,7 @@ func compileRegex(c *compiler, o operand) (node, error) {
 }
 
 func (n *regex) test(r *Record, v document.Value, _ place) verdict {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.String:
 		return n.expr.on(r, v.Str())
 	case document.Array:

@@ -152,7 +152,7 @@ func (o *strictOp) next(run *strictRun, v document.Value, at strictPlace) {
 		child.next(run, v, at)
 		run.set(o, !run.keeps(child), run.isDone(child))
 	case strictSize:
-		if v.Kind() == document.Array && float64(v.Len()) == o.size {
+		if kindOf(v) == document.Array && float64(v.Len()) == o.size {
 			run.set(o, true, true)
 		}
 	case strictExists:
@@ -198,7 +198,7 @@ func (o *strictOp) nextAny(run *strictRun, v document.Value, at strictPlace) {
 }
 
 func (o *strictOp) nextElements(run *strictRun, v document.Value, at strictPlace) {
-	if v.Kind() != document.Array {
+	if kindOf(v) != document.Array {
 		run.set(o, false, false)
 		return
 	}
@@ -220,7 +220,7 @@ func (o *strictOp) nextNested(run *strictRun, v document.Value, at strictPlace) 
 	switch {
 	case t.kind == toWhole:
 		o.nextAll(run, v, strictPlace{object: true, there: true, leaf: true})
-	case t.kind == toColumn && v.Kind() == document.Object:
+	case t.kind == toColumn && kindOf(v) == document.Object:
 		column := t.column(v)
 		there := column.Kind() != document.Absent
 		o.walk(run, column, t.path, 1, strictPlace{object: true, there: there})
@@ -237,7 +237,7 @@ func (o *strictOp) nextNested(run *strictRun, v document.Value, at strictPlace) 
 // the path only. It returns false when nothing more needs to be seen.
 func (o *strictOp) walk(run *strictRun, v document.Value, path []segment, i int, at strictPlace) bool {
 	end := i == len(path)
-	if v.Kind() == document.Array && (end || !path[i].numeric && path[i].name != "length") {
+	if kindOf(v) == document.Array && (end || !path[i].numeric && path[i].name != "length") {
 		for j := range v.Len() {
 			e := strictPlace{list: true, there: true, numeric: true, leaf: at.leaf}
 			if !o.walk(run, v.At(j), path, i, e) {
@@ -245,23 +245,23 @@ func (o *strictOp) walk(run *strictRun, v document.Value, path []segment, i int,
 			}
 		}
 	}
-	if end || v.Kind() <= document.Null {
+	if end || kindOf(v) <= document.Null {
 		at.leaf = end && (i > 0 || at.leaf)
 		o.nextAll(run, v, at)
 		return !run.isDone(o)
 	}
 	s := &path[i]
-	owner := v.Kind()
+	owner := kindOf(v)
 	v = property(v, s)
 	return o.walk(run, v, path, i+1, strictPlace{
 		list: owner == document.Array, object: owner == document.Object,
-		there: v.Kind() != document.Absent, numeric: s.numeric, leaf: true,
+		there: kindOf(v) != document.Absent, numeric: s.numeric, leaf: true,
 	})
 }
 
 // property is what JavaScript has under a name, lengths and characters of texts included.
 func property(v document.Value, s *segment) document.Value {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Object:
 		return v.Field(s.name)
 	case document.Array:
@@ -314,18 +314,18 @@ func (o *strictOp) isMember(v document.Value) bool {
 func strictEqual(operand, v document.Value) bool {
 	switch operand.Kind() {
 	case document.Absent, document.Null:
-		return v.Kind() <= document.Null
+		return kindOf(v) <= document.Null
 	case document.Bool:
-		return v.Kind() == document.Bool && v.Bool() == operand.Bool()
+		return kindOf(v) == document.Bool && v.Bool() == operand.Bool()
 	case document.Number:
-		return v.Kind() == document.Number && v.Float() == operand.Float()
+		return kindOf(v) == document.Number && v.Float() == operand.Float()
 	case document.String:
-		return v.Kind() == document.String && v.Str() == operand.Str()
+		return kindOf(v) == document.String && v.Str() == operand.Str()
 	}
-	if v.Kind() != operand.Kind() || v.Len() != operand.Len() {
+	if kindOf(v) != operand.Kind() || v.Len() != operand.Len() {
 		return false
 	}
-	if v.Kind() == document.Array {
+	if kindOf(v) == document.Array {
 		for i := range v.Len() {
 			if !strictEqual(operand.At(i), v.At(i)) {
 				return false

@@ -105,7 +105,7 @@ func (c *strictCompiler) parts(v document.Value, lv level, parent string) (own, 
 		keys = append(keys, o)
 		return err
 	}
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Object:
 		for key, arg := range v.Fields() {
 			if err := one(key, arg); err != nil {
@@ -151,7 +151,7 @@ func (c *strictCompiler) nested(key string, arg document.Value, lv level) (*stri
 }
 
 func holdsOperator(v document.Value) bool {
-	if v.Kind() == document.Object {
+	if kindOf(v) == document.Object {
 		for key := range v.Fields() {
 			if strings.HasPrefix(key, "$") {
 				return true
@@ -191,7 +191,7 @@ type strictOrderTest struct {
 
 // strictClass names the JavaScript type of a value; absent counts as null.
 func strictClass(v document.Value) document.Kind {
-	switch k := v.Kind(); k {
+	switch k := kindOf(v); k {
 	case document.Bool, document.Number, document.String:
 		return k
 	}
@@ -208,7 +208,7 @@ func (t *strictOrderTest) holds(_ *strictRun, v document.Value) bool {
 	if strictClass(v) != t.class {
 		return false
 	}
-	if v.Kind() <= document.Null {
+	if kindOf(v) <= document.Null {
 		if t.relation == greaterThan || t.relation == lessThan {
 			return false
 		}
@@ -299,7 +299,7 @@ func strictExistsFunc(c *strictCompiler, o operand) (*strictOp, error) {
 type strictTypeTest struct{ kind document.Kind }
 
 func (t *strictTypeTest) holds(_ *strictRun, v document.Value) bool {
-	return t.kind != document.Absent && v.Kind() == t.kind
+	return t.kind != document.Absent && kindOf(v) == t.kind
 }
 
 // strictTypes are the names that $type knows. No value of JSON is a timestamp.
@@ -356,7 +356,7 @@ func strictRegexFunc(c *strictCompiler, o operand) (*strictOp, error) {
 }
 
 func (t *strictRegexTest) holds(run *strictRun, v document.Value) bool {
-	if v.Kind() != document.String {
+	if kindOf(v) != document.String {
 		return false
 	}
 	a := t.expr.on(run.record, v.Str())

@@ -13,7 +13,7 @@ const objectText = "[object Object]"
 // appendText appends a value's text in JavaScript's form: the elements of an array joined by
 // commas, null and absent ones as nothing.
 func appendText(dst []byte, v document.Value) []byte {
-	switch v.Kind() {
+	switch kindOf(v) {
 	case document.Null:
 		return append(dst, "null"...)
 	case document.Bool:
@@ -43,7 +43,7 @@ func appendText(dst []byte, v document.Value) []byte {
 
 // textOf returns a value's text; room is where text that is not stored as such is put.
 func textOf(v document.Value, room []byte) []byte {
-	if v.Kind() == document.String {
+	if kindOf(v) == document.String {
 		return bytesOf(v.Str())
 	}
 	return appendText(room, v)

@@ -47,7 +47,8 @@ type Storage interface {
 	// Outcomes:
 	//   - nil: applied and durable.
 	//   - fn's own error as it is, the context's error if the context ended before
-	//     fn began, ErrClosed, or ErrReadOnly: nothing was applied.
+	//     fn began, ErrClosed, ErrReadOnly, or ErrCorrupt (wrapped) when fn or its
+	//     write set met damaged memory: nothing was applied.
 	//   - *CommitError with NotApplied: nothing was applied; the store works on.
 	//   - *CommitError with Unknown: the writes are applied or not, all or none.
 	//     The store is read-only (ErrReadOnly) until it is closed and opened again.
@@ -71,7 +72,7 @@ type Reader interface {
 
 	// Scan returns a cursor over the keys in [from, to), ascending, or descending
 	// when reverse is true. A nil from means the first key, a nil to means past
-	// the last. A cursor over a Writer sees the state of the write set at the
+	// the last. The bounds are not retained. A cursor over a Writer sees the state of the write set at the
 	// time of the call; whether it sees later writes of the same function is not
 	// promised, but it never fails or repeats a key because of them.
 	Scan(ks Keyspace, from, to []byte, reverse bool) Cursor
@@ -98,7 +99,7 @@ type Writer interface {
 	// Delete removes a key; an absent key is no error. The key is not retained.
 	Delete(ks Keyspace, key []byte) error
 
-	// DeleteRange removes every key in [from, to); nil bounds as in Scan. It costs
+	// DeleteRange removes every key in [from, to); bounds as in Scan. It costs
 	// the writer's memory no more than the keys it holds itself.
 	DeleteRange(ks Keyspace, from, to []byte) error
 }

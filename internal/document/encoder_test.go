@@ -344,6 +344,13 @@ func TestBuilder(t *testing.T) {
 		"bad key":         func(b *Builder) { b.ObjectStart(); b.Key("\xff"); b.Value(Of(1)); b.End() },
 		"bad text":        func(b *Builder) { b.Value(Of("\xff")) },
 		"bad type":        func(b *Builder) { b.Value(Of(make(chan int))) },
+		"a new name, then a fault": func(b *Builder) {
+			b.ObjectStart()
+			b.Key("never proposed")
+			b.Value(Of(1))
+			b.Key("b")
+			b.Value(Of("\xff"))
+		},
 		"too deep": func(b *Builder) {
 			for range 10_001 {
 				b.ArrayStart()

@@ -3,6 +3,7 @@ package document
 import (
 	"encoding/binary"
 	"iter"
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -120,17 +121,31 @@ func column(raw []byte, col uint16) []byte {
 	if n < 1+minFooter || raw[0] != tagDoc || raw[n-1] != 0 {
 		return wideColumn(raw, col)
 	}
-	// Most documents have a footer of width 1; readFooter and item are written out for them.
+	// Most documents have a footer of width 1; readFooter, findCol and item are written out
+	// here for them.
 	count := int(raw[n-2])
 	cols := n - minFooter - count*colBytes
 	offs := cols - count
 	if offs < 1 || col == inlineCol {
 		return nil
 	}
-	i := findCol(raw[cols:n-minFooter], col)
-	if i < 0 {
-		return nil
+	i, list, want := 0, raw[cols:n-minFooter], uint64(col)*colOnes
+	for ; len(list) >= 8; list = list[8:] {
+		diff := binary.LittleEndian.Uint64(list) ^ want
+		if hit := (diff - colOnes) & ^diff & colHighs; hit != 0 {
+			i += bits.TrailingZeros64(hit) >> 4
+			goto found
+		}
+		i += 4
 	}
+	for ; len(list) >= colBytes; list = list[colBytes:] {
+		if binary.LittleEndian.Uint16(list) == col {
+			goto found
+		}
+		i++
+	}
+	return nil
+found:
 	start, end := 1, 1+int(raw[offs+i])
 	if i > 0 {
 		start = 1 + int(raw[offs+i-1])
@@ -311,4 +326,29 @@ func sortedKeys(m map[string]any) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// Peek returns the kind of a field of a stored top-level document by its column number, and
+// the value of a number or the content of a string, which is part of doc. It is the quickest
+// look at a field: it makes no Value and allocates nothing.
+func Peek(doc []byte, col uint16) (kind Kind, number float64, text []byte) {
+	item := column(doc, col)
+	if len(item) == 0 {
+		return Absent, 0, nil
+	}
+	switch item[0] {
+	case tagInt:
+		return Number, float64(readInt(item[1:])), nil
+	case tagString:
+		return String, 0, item[1:]
+	case tagFloat, tagNumber:
+		if len(item) < numberHead {
+			return Number, 0, nil
+		}
+		return Number, math.Float64frombits(binary.LittleEndian.Uint64(item[1:])), nil
+	}
+	if item[0] > tagDoc {
+		return Absent, 0, nil
+	}
+	return kinds[item[0]&15], 0, nil
 }

@@ -132,3 +132,47 @@ func TestIntegerBytes(t *testing.T) {
 }
 
 func hexOf(s string) string { return hex.EncodeToString([]byte(s)) }
+
+// TestColumns finds each column of documents of every small size, under narrow and wide
+// footers, and none that is missing.
+func TestColumns(t *testing.T) {
+	for count := range 80 {
+		for _, long := range []int{0, 300} {
+			e := NewEncoder(nil, Limits{})
+			m := pairs{}
+			for i := range count {
+				m = append(m, fmt.Sprint("f", i*37%80), i+1) // numbers in another order than names
+			}
+			if long > 0 {
+				m = append(m, "long", strings.Repeat("x", long))
+			}
+			doc, err := e.AppendGo(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc = Remap(nil, doc, 0, []uint16{4095, 0, 1, 255, 256, 0x0101, 0x7FFF, 0x8000, 0xFFFE, 3, 2, 0x0201})
+			found := 0
+			for i, col := range columnsOf(doc) {
+				if got := Stored(doc, nil).Column(col); i < count && got.Float() != float64(i+1) {
+					t.Fatalf("%d fields: column %d is %s, want %d", count, col, got, i+1)
+				}
+				found++
+			}
+			for _, col := range []uint16{0x7FFE, 0x8001, 0xFF00, 0xFFFF, 1000} {
+				if got := Stored(doc, nil).Column(col); got.Kind() != Absent {
+					t.Fatalf("%d fields: missing column %d is %s", count, col, got)
+				}
+			}
+			if want := len(m) / 2; found != want {
+				t.Fatalf("%d columns, want %d", found, want)
+			}
+		}
+	}
+}
+
+func columnsOf(doc []byte) (cols []uint16) {
+	for col := range Columns(doc) {
+		cols = append(cols, col)
+	}
+	return cols
+}

@@ -143,7 +143,7 @@ func appendCapitals(dst []byte, s string) []byte {
 			skipped++
 			continue
 		}
-		switch far := uint32(min(skipped, math.MaxUint32)); {
+		switch far := uint32(min(uint64(skipped), math.MaxUint32)); {
 		case r < f && skipped < markCounts:
 			dst = append(dst, lessMark+byte(skipped))
 		case r < f:

@@ -86,7 +86,7 @@ func Merge(dst, doc, patch []byte) []byte {
 	}
 	for i := range original.count {
 		q := part{original.item(doc, i), original.col(doc, i)}
-		if j := p.find(patch, &changes, q, inline > 0); j >= 0 && !used[j] {
+		if j := p.find(patch, &changes, q, inline > 0); j >= 0 {
 			used[j] = true
 			q.item = changes.item(patch, j)
 		}
@@ -173,7 +173,7 @@ func appendParts(dst []byte, list []part) []byte {
 		}
 	}
 	size := len(dst) - start
-	if size > maxItems {
+	if uint64(size) > maxItems {
 		return nil
 	}
 	width, code := footerWidth(size, count)

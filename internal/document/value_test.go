@@ -317,3 +317,19 @@ func TestDeepStored(t *testing.T) {
 	_ = CanonicalKey(nil, v)
 	_ = v.Go()
 }
+
+// TestJSONOfBadText writes strings and keys that are not UTF-8, which only Go values and
+// damaged bytes hold.
+func TestJSONOfBadText(t *testing.T) {
+	for _, c := range []struct {
+		v    Value
+		want string
+	}{
+		{Of("a\xffb"), "\"a\uFFFDb\""}, {Of("eight bytes \xc3"), "\"eight bytes \uFFFD\""}, {Of("\xff\n"), "\"\uFFFD\\n\""},
+		{Of(map[string]any{"\xff": 1}), "{\"\uFFFD\":1}"}, {Stored([]byte{tagString, 0xE2, 0x82}, nil), "\"\uFFFD\uFFFD\""},
+	} {
+		if got := string(AppendJSON(nil, c.v)); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package document
 
-import "github.com/siftdb/siftdb/internal/errs"
+import (
+	"unicode/utf8"
+
+	"github.com/siftdb/siftdb/internal/errs"
+)
 
 // Verify reads every part of a stored value and returns an *errs.Error with code Corrupt when
 // any of it cannot be read: a damaged footer, a column without a name, an unknown tag. The
@@ -18,8 +22,12 @@ func verify(v Value, depth int) error {
 	case Absent:
 		return damaged("a part that cannot be read")
 	case Number:
-		if len(v.AppendNumber(nil)) == 0 {
-			return damaged("a number without digits")
+		if !wholeNumber(v.raw) {
+			return damaged("a damaged number")
+		}
+	case String:
+		if !utf8.ValidString(v.Str()) {
+			return damaged("a string that is not UTF-8")
 		}
 	case Array, Object:
 		f, ok := readFooter(v.raw)
@@ -37,4 +45,15 @@ func verify(v Value, depth int) error {
 		}
 	}
 	return nil
+}
+
+// wholeNumber reports whether a number has all its bytes, and no more.
+func wholeNumber(raw []byte) bool {
+	switch raw[0] {
+	case tagInt:
+		return len(raw) <= numberHead
+	case tagFloat:
+		return len(raw) == numberHead
+	}
+	return len(raw) > numberHead && isNumber(text(raw[numberHead:]))
 }

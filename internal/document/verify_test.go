@@ -21,15 +21,20 @@ func TestVerify(t *testing.T) {
 		}
 	}
 	for what, raw := range map[string][]byte{
-		"no bytes":          {},
-		"an unknown tag":    {0x0A},
-		"a short double":    {tagFloat, 1, 2},
-		"no footer":         {tagArray},
-		"a false count":     {tagArray, 9, 0},
-		"a false offset":    {tagArray, tagNull, 2, 1, 0},
-		"offsets backwards": {tagArray, tagNull, tagNull, 2, 1, 2, 0},
-		"an unknown column": {tagDoc, tagNull, 1, 99, 0, 1, 0},
-		"a nested one":      {tagArray, tagArray, 9, 0, 3, 1, 0},
+		"no bytes":             {},
+		"an unknown tag":       {0x0A},
+		"a short double":       {tagFloat, 1, 2},
+		"a long integer":       {tagInt, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+		"a long double":        {tagFloat, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+		"digits that are none": {tagNumber, 0, 0, 0, 0, 0, 0, 0, 0, 'x'},
+		"no digits":            {tagNumber, 0, 0, 0, 0, 0, 0, 0, 0},
+		"not UTF-8":            {tagString, 0xFF},
+		"no footer":            {tagArray},
+		"a false count":        {tagArray, 9, 0},
+		"a false offset":       {tagArray, tagNull, 2, 1, 0},
+		"offsets backwards":    {tagArray, tagNull, tagNull, 2, 1, 2, 0},
+		"an unknown column":    {tagDoc, tagNull, 1, 99, 0, 1, 0},
+		"a nested one":         {tagArray, tagArray, 9, 0, 3, 1, 0},
 	} {
 		var x *errs.Error
 		if err := Verify(raw, e.Names()); !errors.As(err, &x) || x.Code != errs.Corrupt {

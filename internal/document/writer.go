@@ -14,7 +14,7 @@ type writer struct {
 	ends   []uint32 // where the items of the open containers end, from their first item
 	keys   []key    // the keys of the open objects
 	lim    Limits   // filled
-	most   int      // the most bytes of items in one container
+	most   uint64   // the most bytes of items in one container
 
 	// The dictionary of the document at the root; it has no part in other values.
 	base     *Names
@@ -122,7 +122,7 @@ func (w *writer) top() *frame { return &w.frames[len(w.frames)-1] }
 // endItem ends the array item or field whose value has just been written.
 func (w *writer) endItem() fault {
 	n := len(w.buf) - w.frames[len(w.frames)-1].start
-	if n > w.most {
+	if uint64(n) > w.most {
 		return tooBig
 	}
 	w.ends = append(w.ends, uint32(n))
@@ -155,7 +155,7 @@ func (w *writer) key(name string) fault {
 		w.buf = binary.AppendUvarint(w.buf, uint64(len(name)))
 	}
 	begin := len(w.buf) - f.start
-	if begin+len(name) > w.most {
+	if uint64(begin+len(name)) > w.most {
 		return tooBig
 	}
 	k.name = uint32(begin)
@@ -241,7 +241,7 @@ func (w *writer) close() fault {
 	}
 	ends := w.ends[f.firstEnd:]
 	size := w.lastEnd(f)
-	if len(ends) > w.most {
+	if uint64(len(ends)) > w.most {
 		return tooBig
 	}
 	width, code := footerWidth(size, len(ends))

@@ -78,8 +78,8 @@ func WriteHead(w storage.Writer, source int64, h Head) error {
 }
 
 // numbers lists the counters in the order in which they are stored.
-func (h *Head) numbers() []*int64 {
-	return []*int64{&h.Count, &h.Ordered, &h.Last, &h.Floor, &h.FloorTime, &h.Seq, &h.FirstSeq, &h.NextID, &h.BlockEnd,
+func (h *Head) numbers() [14]*int64 {
+	return [14]*int64{&h.Count, &h.Ordered, &h.Last, &h.Floor, &h.FloorTime, &h.Seq, &h.FirstSeq, &h.NextID, &h.BlockEnd,
 		&h.Names, &h.Columns, &h.ColumnsTop, &h.Revision, &h.UpdatedAt}
 }
 

@@ -5,10 +5,10 @@ import (
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
-	"github.com/siftdb/siftdb/storage"
 )
 
-// Record is an entry as it is stored, in the entry keyspace or as an image.
+// Record is an entry as it is stored, in the entry keyspace or as an image: the
+// length of a header, the header (born, changed, times, order), and the document.
 // Order and Doc alias the stored bytes.
 type Record struct {
 	ID        int64
@@ -19,6 +19,9 @@ type Record struct {
 	Order     []byte // the order as a stored number; nil for 0
 	Doc       []byte // the document, numbered by the data source's names
 	Sum       uint64 // the checksum of the envelope
+
+	header []byte
+	flags  byte
 }
 
 // OrderValue returns the order as a number.
@@ -38,31 +41,55 @@ var (
 
 // DecodeEntry reads a value of the entry keyspace, verifying its checksum.
 func (r *Record) DecodeEntry(key, value []byte) error {
-	return r.decode(&entrySealer, Entries, key, value)
+	if err := r.OpenEntry(key, value); err != nil {
+		return err
+	}
+	return r.DecodeHeader()
 }
 
 // DecodeImage reads a value of the image keyspace, verifying its checksum.
 func (r *Record) DecodeImage(key, value []byte) error {
-	return r.decode(&imageSealer, Images, key, value)
+	if err := r.open(&imageSealer, key, value); err != nil {
+		return err
+	}
+	return r.DecodeHeader()
 }
 
-func (r *Record) decode(s *document.Sealer, ks storage.Keyspace, key, value []byte) error {
+// OpenEntry is the first half of DecodeEntry, for scans that leave most entries
+// out: it verifies the checksum and sets ID, Sum and Doc alone.
+func (r *Record) OpenEntry(key, value []byte) error { return r.open(&entrySealer, key, value) }
+
+func (r *Record) open(s *document.Sealer, key, value []byte) error {
 	flags, payload, sum, err := s.Open(key, value)
 	if err != nil {
 		return err
 	}
-	d := Decoder{b: payload}
-	r.ID, r.Sum = EntryID(key), sum
+	size, n := uint64(0), 1
+	if len(payload) > 0 && payload[0] < 0x80 {
+		size = uint64(payload[0])
+	} else {
+		size, n = binary.Uvarint(payload)
+	}
+	if n <= 0 || size > uint64(len(payload)-n) {
+		return errs.New(errs.Corrupt, "record %x cannot be read", key)
+	}
+	r.ID, r.Sum, r.flags = EntryID(key), sum, flags
+	r.header, r.Doc = payload[n:n+int(size)], payload[n+int(size):]
+	return nil
+}
+
+// DecodeHeader is the second half of DecodeEntry: it sets what OpenEntry left out.
+func (r *Record) DecodeHeader() error {
+	d := Decoder{b: r.header}
 	r.Born, r.Changed = d.Int(), d.Int()
 	r.CreatedAt = d.Varint()
 	r.UpdatedAt = r.CreatedAt + d.Varint()
 	r.Order = nil
-	if flags&flagOrdered != 0 {
+	if r.flags&flagOrdered != 0 {
 		r.Order = d.Bytes()
 	}
-	r.Doc = d.b
 	if d.failed {
-		return errs.New(errs.Corrupt, "record %x of keyspace %s cannot be read", key, ks)
+		return errs.New(errs.Corrupt, "the header of entry %d cannot be read", r.ID)
 	}
 	return nil
 }
@@ -80,16 +107,18 @@ func (r *Record) EncodeImage(key []byte) []byte {
 }
 
 func (r *Record) encode(s *document.Sealer, key []byte) (value []byte, sum uint64) {
-	b := make([]byte, document.EnvelopeSize, document.EnvelopeSize+32+len(r.Order)+len(r.Doc))
-	b = binary.AppendUvarint(b, uint64(r.Born))
-	b = binary.AppendUvarint(b, uint64(r.Changed))
-	b = binary.AppendVarint(b, r.CreatedAt)
-	b = binary.AppendVarint(b, r.UpdatedAt-r.CreatedAt)
+	var room [64]byte
+	header := binary.AppendUvarint(room[:0], uint64(r.Born))
+	header = binary.AppendUvarint(header, uint64(r.Changed))
+	header = binary.AppendVarint(header, r.CreatedAt)
+	header = binary.AppendVarint(header, r.UpdatedAt-r.CreatedAt)
 	var flags byte
 	if r.Order != nil {
 		flags |= flagOrdered
-		b = AppendBytes(b, r.Order)
+		header = AppendBytes(header, r.Order)
 	}
+	b := make([]byte, document.EnvelopeSize, document.EnvelopeSize+2+len(header)+len(r.Doc))
+	b = AppendBytes(b, header)
 	b = append(b, r.Doc...)
 	return b, s.SealInPlace(b, key, flags)
 }

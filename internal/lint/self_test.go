@@ -76,7 +76,7 @@ var selfTests = []struct {
 			"query/q.go:3: module of example.com/x is not in the table of libraries: add it",
 			"query/q.go:4: siftdb is pure Go",
 			"query/r.go:2: package query may not import go.uber.org/goleak, only storage/storagetest and tests may",
-			"query/r.go:3: package query may not import go.etcd.io/bbolt, only storage/bolt may",
+			"query/r.go:3: package query may not import go.etcd.io/bbolt, only storage/bolt and tests may",
 			"storage/b.go:2: package storage may not import github.com/tidwall/btree",
 			"storage/b_test.go:2: package storage may not import github.com/ohler55/ojg",
 		},
@@ -257,6 +257,7 @@ func TestRules(t *testing.T) {
 				case i >= len(test.want):
 					t.Errorf("found too much: %s", got[i])
 				case !strings.HasPrefix(got[i], test.want[i]):
+					t.Errorf("found %s\n  want %s", got[i], test.want[i])
 					t.Errorf("found %s\n  want %s", got[i], test.want[i])
 				}
 			}

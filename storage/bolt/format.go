@@ -126,10 +126,10 @@ func newImage(pageSize int) []byte {
 func isTorn(f io.ReaderAt, size int64) bool {
 	const sector = 512
 	for _, pageSize := range []int{os.Getpagesize(), 4 << 10, 16 << 10, 64 << 10} {
-		image := newImage(pageSize)
-		if size > int64(len(image)) {
+		if size > int64(newPages*pageSize) {
 			continue
 		}
+		image := newImage(pageSize)
 		got := make([]byte, size)
 		if n, _ := f.ReadAt(got, 0); int64(n) < size {
 			return false

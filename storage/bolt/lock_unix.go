@@ -27,3 +27,7 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 		}
 	}
 }
+
+// lockTwice says that a file which is locked can be locked again through the same
+// handle.
+const lockTwice = true

@@ -23,3 +23,7 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 	}
 	return err == nil, os.NewSyscallError("LockFileEx", err)
 }
+
+// lockTwice says that a file which is locked can be locked again through the same
+// handle.
+const lockTwice = false

@@ -36,8 +36,8 @@ type Options struct {
 	// Windows and on 32-bit systems.
 	InitialMmapSize int64
 
-	// LockTimeout is how long to wait for a file that is in use, at most a second.
-	// 0 means 500 ms.
+	// LockTimeout is how long to wait for a file that is in use. 0 means 500 ms;
+	// more than 800 ms is taken as that.
 	LockTimeout time.Duration
 }
 
@@ -45,7 +45,7 @@ const (
 	defaultMmapSize    = 4 << 30
 	smallestMmapSize   = 64 << 20
 	defaultLockTimeout = 500 * time.Millisecond
-	longestLockTimeout = time.Second
+	longestLockTimeout = 800 * time.Millisecond // ErrLocked within a second
 	lockInterval       = 10 * time.Millisecond
 )
 
@@ -75,6 +75,7 @@ func Open(path string, opts Options) (*Store, error) {
 		return nil, openError(path, err)
 	}
 	s := &Store{
+		file:     found.kept,
 		gate:     gate.New(),
 		opts:     opts,
 		pageSize: found.meta.pageSize,
@@ -100,6 +101,7 @@ func openError(path string, err error) error {
 type file struct {
 	meta meta
 	size int64
+	kept *os.File // the file itself, open and locked, where bbolt can go on with it
 }
 
 // prepare makes sure, under bbolt's lock, that bbolt can open the file safely:
@@ -109,7 +111,7 @@ type file struct {
 // processes that create it one goes first and the other finds it made; no rename
 // can put an empty file in the place of one that has data. What a crash leaves
 // behind is known by isTorn, and made again.
-func prepare(path string, o Options, deadline time.Time) (file, error) {
+func prepare(path string, o Options, deadline time.Time) (found file, err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return file{}, fmt.Errorf("%w: not a regular file", storage.ErrNotDatabase)
 	}
@@ -121,7 +123,12 @@ func prepare(path string, o Options, deadline time.Time) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
-	defer f.Close() // and let go of the lock
+	defer func() {
+		if found.kept = f; err != nil || !lockTwice {
+			found.kept = nil
+			f.Close() // and let go of the lock
+		}
+	}()
 	if err := lock(f, !o.ReadOnly, deadline); err != nil {
 		return file{}, err
 	}
@@ -194,7 +201,7 @@ func inspect(f *os.File, size int64, readOnly bool) (file, error) {
 			storage.ErrNotDatabase, storage.ErrCorrupt, size, m.next, m.pageSize)
 	}
 	if readOnly {
-		return file{m, size}, nil // bbolt follows pages only inside View
+		return file{meta: m, size: size}, nil // bbolt follows pages only inside View
 	}
 	check := verifyFreelist
 	if m.freelist == noFreelist {
@@ -203,7 +210,7 @@ func inspect(f *os.File, size int64, readOnly bool) (file, error) {
 	if err := check(f, m); err != nil {
 		return file{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
-	return file{m, size}, nil
+	return file{meta: m, size: size}, nil
 }
 
 // open opens bbolt, with less address space where the wanted size is refused.
@@ -252,6 +259,8 @@ func (s *Store) openBolt(path string, mmap int, timeout time.Duration) (err erro
 			}
 		}
 	}()
+	kept := s.file
+	s.file = nil
 	s.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
 		Timeout:         timeout,
 		ReadOnly:        s.opts.ReadOnly,
@@ -259,11 +268,19 @@ func (s *Store) openBolt(path string, mmap int, timeout time.Duration) (err erro
 		NoFreelistSync:  true, // while open: see Store.saveFreelist
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: mmap,
-		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, perm)
+		OpenFile: func(name string, flag int, perm os.FileMode) (f *os.File, err error) {
+			if f, kept = kept, nil; f == nil {
+				f, err = os.OpenFile(name, flag, perm)
+			}
 			s.file = f
 			return f, err
 		},
 	})
+	if kept != nil {
+		kept.Close()
+	}
+	if err != nil {
+		s.file = nil // bbolt closed it: another try opens it again
+	}
 	return err
 }
