@@ -6,12 +6,15 @@ type Change struct {
 	After  *Entry // nil for an entry that was deleted
 }
 
-// ID returns the id of the entry.
+// ID returns the id of the entry, 0 for the zero Change.
 func (c Change) ID() int64 {
-	if c.After != nil {
+	switch {
+	case c.After != nil:
 		return c.After.ID
+	case c.Before != nil:
+		return c.Before.ID
 	}
-	return c.Before.ID
+	return 0
 }
 
 // Created reports whether the entry exists only after.

@@ -18,8 +18,9 @@ import (
 // Commit is a set of inserts, updates and deletions that are applied together
 // (spec 8).
 type Commit struct {
-	// Entries are the members: without an ID inserts, with one updates. Nil is
-	// refused unless entries that are not sent are kept; an empty slice is fine.
+	// Entries are the members: without an ID inserts, with one updates. Unless Append
+	// is true (or nil beside a Delete), every entry that is not sent is deleted, as
+	// spec 8.1 has it. Nil is refused then; an empty slice empties the data source.
 	Entries []CommitEntry
 	// Append keeps entries that are not sent. Nil means false, but true when Delete
 	// is not nil. With false, everything that is not sent goes.
@@ -35,7 +36,7 @@ type Commit struct {
 	// ReturnEntries asks for the whole data source after the commit. The default of
 	// a JSON body is true, of a Go caller false.
 	ReturnEntries bool
-	// Source is a label, as WithSource gives one.
+	// Source is a label, as WithSource gives one; it goes before that.
 	Source string
 }
 
@@ -92,9 +93,6 @@ func (r *CommitResult) MarshalJSON() ([]byte, error) {
 // commit with ErrInvalidInput and lists the ids (spec 8.2). An update that changes
 // nothing leaves the entry's times alone.
 func (ds *DataSource) Commit(ctx context.Context, c Commit, options ...WriteOption) (*CommitResult, error) {
-	if c.Source != "" {
-		options = append(slices.Clone(options), WithSource(c.Source))
-	}
 	results, err := ds.db.CommitAll(ctx, []SourceCommit{{ds, c}}, options...)
 	if err != nil {
 		return nil, err
@@ -141,9 +139,6 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options []WriteOption) ([]*CommitResult, error) {
 	results := make([]*CommitResult, len(prepared))
 	version, err := db.write(ctx, options, func(t *tx) error {
-		if t.opts.ifChanged != 0 {
-			return errs.New(errs.InvalidInput, "a commit's conditions on changed are members of its entries")
-		}
 		for i, p := range prepared {
 			st, err := t.source(p.ds.id, false)
 			if err != nil {
@@ -233,6 +228,7 @@ type staged struct {
 // apply does the work of spec 8.2 on one data source.
 func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 	st.begin("commit")
+	st.label = p.commit.Source
 	docs, err := st.confirm(p.rows)
 	if err != nil {
 		return nil, err

@@ -18,8 +18,8 @@ type Cursor struct {
 }
 
 // Cursor makes a cursor from a query and fetches its first page. The query's limit
-// is the page size, 10 when there is none; its offset is where page 0 begins to
-// count as page offset/limit.
+// is the page size, 10 when there is none; the page that holds the match at its
+// offset is the first one fetched.
 func (ds *DataSource) Cursor(ctx context.Context, q Query) (*Cursor, error) {
 	c := &Cursor{ds: ds, query: q, limit: 10}
 	if q.Limit != nil {

@@ -46,7 +46,7 @@ func Open(ctx context.Context, path string, options *Options) (*DB, error) {
 	}
 	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly})
 	if err != nil {
-		return nil, fromStorage(err)
+		return nil, openError(err)
 	}
 	return openStore(ctx, store, opts)
 }

@@ -23,7 +23,7 @@
 //	bob, err = users.UpdateEntry(ctx, bob.ID, siftdb.M{"Age": 43})
 //	versions, err := users.Versions(ctx, siftdb.Page{})
 //	before, err := users.At(versions[0].ID).FindByID(ctx, bob.ID) // Age is 42
-//	_, err = users.Restore(ctx, versions[0].ID)                   // and again
+//	version, err := users.Restore(ctx, versions[0].ID)            // and so it is again
 //
 // # What callers may rely on
 //

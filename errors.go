@@ -54,6 +54,16 @@ var (
 	ErrTooLarge = errs.Sentinel(errs.TooLarge, "too large")
 )
 
+// openError is fromStorage for a database that cannot be opened.
+func openError(err error) error {
+	for _, known := range []error{storage.ErrLocked, storage.ErrNotDatabase, storage.ErrCorrupt, storage.ErrFull} {
+		if errors.Is(err, known) {
+			return fromStorage(err)
+		}
+	}
+	return errs.Wrap(errs.Unavailable, err, "the database cannot be opened")
+}
+
 // fromStorage turns an error that crossed the storage contract into an Error.
 // Errors that are one already, and those of the context, pass through.
 func fromStorage(err error) error {
@@ -75,7 +85,7 @@ func fromStorage(err error) error {
 	case errors.As(err, &commit) && commit.Outcome == storage.Unknown:
 		return errs.Wrap(errs.Unknown, err, "it is not known whether the write was applied; the database is read-only until opened again")
 	case errors.Is(err, storage.ErrFull):
-		return errs.Wrap(errs.Full, err, "the write was not applied")
+		return errs.Wrap(errs.Full, err, "nothing was applied")
 	case errors.Is(err, storage.ErrCorrupt):
 		return errs.Wrap(errs.Corrupt, err, "the database cannot be read")
 	case errors.As(err, &panicked):

@@ -80,7 +80,7 @@ func (f *finder) firstBatch() int {
 	return firstBatch
 }
 
-// begin prepares the finder in the first slice, and tells whether the total is
+// bind prepares the finder in the first slice, and tells whether the total is
 // known without a scan.
 func (f *finder) bind() {
 	first := f.m.where == nil

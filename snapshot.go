@@ -20,7 +20,7 @@ type snapshot struct {
 }
 
 // register claims everything above commit. It is called before the storage is
-// read, with a commit that is certainly visible by then; raise follows.
+// read, with a commit that is certainly visible by then; move follows.
 func (s *snapshots) register(commit int64, now time.Time) *snapshot {
 	snap := &snapshot{commit: commit, opened: now}
 	s.mu.Lock()

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -25,6 +26,7 @@ type tx struct {
 	now     int64 // milliseconds since 1970, never before the last commit's
 	sources map[int64]*sourceTx
 	dirty   bool // the counters of the store moved
+	tested  bool // the condition of the options has been tested
 }
 
 // commit is the id that this write gets if it changes entries.
@@ -54,6 +56,9 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 		t.now = max(db.opts.Now().UnixMilli(), meta.Time)
 		if err := fn(t); err != nil {
 			return err
+		}
+		if t.opts.ifChanged != 0 && !t.tested {
+			return errs.New(errs.InvalidInput, "IfChanged is for a write to one existing entry; in a commit it is a field of its entries")
 		}
 		commit, err = t.finish()
 		return err
@@ -98,6 +103,7 @@ type sourceTx struct {
 	found  layout.Head // the head as the write found it
 	src    *source     // as of now, uncommitted; never cached
 	action string
+	label  string // of this data source's part of the write; else the write's
 
 	inserted         history.IDSet
 	updated, deleted []int64
@@ -202,7 +208,7 @@ func (st *sourceTx) flush() error {
 		st.head.Seq++
 		st.head.Last = t.commit()
 		v := &history.Version{ID: st.head.Last, Previous: st.found.Last, Seq: st.head.Seq, Time: t.now, Action: st.action,
-			Source: t.opts.source, User: t.opts.user, Count: st.found.Count, Ordered: st.found.Ordered,
+			Source: cmp.Or(st.label, t.opts.source), User: t.opts.user, Count: st.found.Count, Ordered: st.found.Ordered,
 			Digest: st.found.Digest, Columns: st.found.Columns, Inserted: st.inserted,
 			Updated: history.MakeIDSet(st.updated), Deleted: history.MakeIDSet(st.deleted)}
 		if err := history.Write(t.w, st.id, v); err != nil {

@@ -74,7 +74,8 @@ func (v Version) MarshalJSON() ([]byte, error) {
 // Page narrows a list.
 type Page struct {
 	// Limit is how many members are returned at most; nil means the newest 1,000.
-	Limit  *int
+	Limit *int
+	// Offset is how many members are left out first.
 	Offset int
 }
 
@@ -282,12 +283,13 @@ func (t *tx) copyVersion(st *sourceTx, ref VersionRef) error {
 	return err
 }
 
-// Now stands for the current state where a version is asked for.
+// Now stands for the state that a handle reads, mostly the current one, where a
+// version is asked for.
 const Now int64 = 0
 
 // Diff streams what differs between two versions, by ascending entry id: how from
 // becomes to. A version is the state just before that write, as for At; Now is the
-// state when the loop begins. It costs what was touched between the two. An error
+// state that the handle reads when the loop begins. It costs what was touched between the two. An error
 // ends the stream.
 func (ds *DataSource) Diff(ctx context.Context, from, to int64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
@@ -348,7 +350,7 @@ func (d *differ) slice(ctx context.Context, first bool) (batch []Change, err err
 
 // begin settles on the two states and finds what was touched between them.
 func (d *differ) begin(r storage.Reader) (err error) {
-	meta, _, err := layout.ReadMeta(r)
+	st, err := d.ds.stateAt(r)
 	if err != nil {
 		return err
 	}
@@ -357,7 +359,7 @@ func (d *differ) begin(r storage.Reader) (err error) {
 		commit  *int64
 	}{{d.from, &d.a}, {d.to, &d.b}} {
 		if side.version == Now {
-			*side.commit = meta.Commit
+			*side.commit = st.commit
 			continue
 		}
 		v, err := history.Read(r, d.ds.id, side.version)

@@ -55,7 +55,8 @@ func WithSource(label string) WriteOption {
 
 // IfChanged makes UpdateEntry or Remove fail with ErrConflict, and change nothing,
 // unless the entry was last changed by the given commit, which is what
-// Entry.Changed said when it was read.
+// Entry.Changed said when it was read. Other writes refuse it with ErrInvalidInput;
+// in a Commit the condition is a field of its entries.
 func IfChanged(commit int64) WriteOption {
 	return func(o *writeOptions) error {
 		if commit <= 0 {
@@ -138,9 +139,6 @@ func (ds *DataSource) overtaken() error {
 func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOption) (*Entry, error) {
 	var entry *Entry
 	_, err := ds.writeRows(ctx, []any{data}, true, options, func(st *sourceTx, r *rows) error {
-		if st.t.opts.ifChanged != 0 {
-			return errs.New(errs.InvalidInput, "a condition on changed is for one existing entry")
-		}
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
 		if err != nil {
@@ -195,6 +193,7 @@ func (st *sourceTx) concerned(id int64, rec *layout.Record) error {
 	if !ok {
 		return unknownEntry(st.id, id)
 	}
+	st.t.tested = true
 	return st.checkChanged(rec, st.t.opts.ifChanged)
 }
 

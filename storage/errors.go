@@ -14,7 +14,7 @@ var (
 	ErrReadOnly = errors.New("storage is read-only")
 	// ErrLocked is returned, within a second, by an engine's open function when
 	// another process, or another handle of this one, holds the file.
-	ErrLocked = errors.New("storage is in use by another process")
+	ErrLocked = errors.New("storage is in use by another process or handle")
 	// ErrNotDatabase is returned by an engine's open function for a file that it
 	// did not write.
 	ErrNotDatabase = errors.New("not a database file")
