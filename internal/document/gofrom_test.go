@@ -1,3 +1,5 @@
+//lint:file-ignore SA5008 Odd and malformed tags are what these structs test.
+
 package document
 
 import (

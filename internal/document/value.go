@@ -50,11 +50,7 @@ type Value struct {
 	v   any    // with raw: the *Names of a document; without: the Go value
 }
 
-var (
-	nullBytes  = []byte{tagNull}
-	falseBytes = []byte{tagFalse}
-	trueBytes  = []byte{tagTrue}
-)
+var nullBytes = []byte{tagNull}
 
 // Stored returns the value in stored bytes of any form. names is the dictionary of a
 // top-level document (form 0x09) and plays no part for other values. The Value keeps raw.
