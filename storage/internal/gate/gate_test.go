@@ -8,8 +8,10 @@ import (
 
 func TestShutWaitsForThoseInside(t *testing.T) {
 	g := New()
-	if !g.Enter() || !g.Enter() {
-		t.Fatal("an open gate refused")
+	for range 2 {
+		if !g.Enter() {
+			t.Fatal("an open gate refused")
+		}
 	}
 	done := make(chan bool)
 	go func() { done <- g.Shut() }()
@@ -50,7 +52,7 @@ func TestConcurrentShut(t *testing.T) {
 			wg.Go(func() { firsts <- g.Shut() })
 		}
 		wg.Wait()
-		if <-firsts == <-firsts {
+		if a, b := <-firsts, <-firsts; a == b {
 			t.Fatal("want exactly one first Shut")
 		}
 	}
