@@ -112,15 +112,22 @@ func (c *catalog) refresh(r storage.Reader, id int64, head layout.Head) (*source
 	if err != nil {
 		return nil, err
 	}
+	c.keep(src)
+	return src, nil
+}
+
+// keep caches a committed state of a data source, unless what is cached knows more
+// names, which never change.
+func (c *catalog) keep(src *source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.sources[id]; now == nil || !now.newerThan(src) {
-		if c.sources == nil {
-			c.sources = make(map[int64]*source)
-		}
-		c.sources[id] = src
+	if now := c.sources[src.id]; now != nil && now.names.Len() > src.names.Len() {
+		return
 	}
-	return src, nil
+	if c.sources == nil {
+		c.sources = make(map[int64]*source)
+	}
+	c.sources[src.id] = src
 }
 
 // forget drops a data source from the cache.
@@ -134,10 +141,6 @@ func (c *catalog) forget(id int64) {
 // Names may be ahead.
 func (s *source) current(head layout.Head) bool {
 	return s != nil && s.revision == head.Revision && s.columnsRevision == head.Columns && s.names.Len() >= int(head.Names)
-}
-
-func (s *source) newerThan(other *source) bool {
-	return s.revision >= other.revision && s.names.Len() >= other.names.Len() && s.columnsRevision > other.columnsRevision
 }
 
 // readSource reads the cold part of a data source, taking from old what is still

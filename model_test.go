@@ -403,7 +403,7 @@ func (m *machine) check() {
 }
 
 func TestModel(t *testing.T) {
-	runs, steps := 6, 400
+	runs, steps := 6, 1000
 	if testing.Short() {
 		runs, steps = 2, 150
 	}

@@ -43,6 +43,7 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 		return 0, err
 	}
 	var commit int64
+	var t *tx
 	err = db.store.Update(ctx, func(w storage.Writer) error {
 		commit = 0
 		meta, ok, err := layout.ReadMeta(w)
@@ -52,7 +53,7 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 		if !ok {
 			return errs.New(errs.Corrupt, "the store has lost its counters")
 		}
-		t := &tx{db: db, w: w, opts: opts, meta: meta, sources: make(map[int64]*sourceTx)}
+		t = &tx{db: db, w: w, opts: opts, meta: meta, sources: make(map[int64]*sourceTx)}
 		t.now = max(db.opts.Now().UnixMilli(), meta.Time)
 		if err := fn(t); err != nil {
 			return err
@@ -65,6 +66,10 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 	})
 	if err != nil {
 		return 0, fromStorage(err)
+	}
+	for _, st := range t.sources {
+		st.src.revision, st.src.columnsRevision = st.head.Revision, st.head.Columns
+		db.catalog.keep(st.src)
 	}
 	for {
 		last := db.published.Load()
