@@ -85,6 +85,7 @@ func texts(entries []*siftdb.Entry) []string {
 	return out
 }
 
-func isNotFound(err error) bool { return errors.Is(err, siftdb.ErrNotFound) }
-func isInvalid(err error) bool  { return errors.Is(err, siftdb.ErrInvalidInput) }
-func isConflict(err error) bool { return errors.Is(err, siftdb.ErrConflict) }
+func isNotFound(err error) bool     { return errors.Is(err, siftdb.ErrNotFound) }
+func isInvalid(err error) bool      { return errors.Is(err, siftdb.ErrInvalidInput) }
+func isConflict(err error) bool     { return errors.Is(err, siftdb.ErrConflict) }
+func isInvalidQuery(err error) bool { return errors.Is(err, siftdb.ErrInvalidQuery) }
