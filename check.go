@@ -1,7 +1,9 @@
 package siftdb
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -151,10 +153,25 @@ func (c *checker) store() []int64 {
 			c.find("block", layout.Catalog, 0, "block %d belongs to data source %d, which does not exist, or was not given out", block, owner)
 		}
 	})
+	c.byName(known)
 	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions} {
 		c.orphans(ks, known)
 	}
 	return ids
+}
+
+// byName checks that the keys that find data sources by name lead to data sources
+// of that name.
+func (c *checker) byName(known map[int64]bool) {
+	from, to := layout.ByNameAll()
+	c.scan(layout.Catalog, from, to, func(key, _ []byte) {
+		id := layout.ByNameSource(key)
+		var def definition
+		text, err := layout.ReadSource(c.r, id)
+		if !known[id] || err != nil || json.Unmarshal(text, &def) != nil || !bytes.Equal(key, layout.ByNameKey(def.Name, id)) {
+			c.find("extra-entry", layout.Catalog, 0, "a name leads to data source %d, which has another or does not exist", id)
+		}
+	})
 }
 
 // orphans looks for keys of data sources that do not exist.
@@ -192,6 +209,9 @@ func (c *checker) dataSource() {
 		return
 	}
 	c.names = src.names
+	if found, err := c.r.Get(layout.Catalog, layout.ByNameKey(src.def.Name, c.source)); err == nil && found == nil {
+		c.find("missing-entry", layout.Catalog, 0, "the name %q does not lead to its data source", src.def.Name)
+	}
 	c.report.DataSources++
 	c.entries()
 	c.orders()

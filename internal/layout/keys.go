@@ -83,6 +83,9 @@ func byName(name string) []byte {
 	return binary.BigEndian.AppendUint64(b, xxhash.Sum64String(name))
 }
 
+// ByNameAll holds every key that finds a data source by its name.
+func ByNameAll() (from, to []byte) { return []byte{kindByName}, []byte{kindByName + 1} }
+
 // ByNameSource returns the data source that a by-name key points at.
 func ByNameSource(key []byte) int64 {
 	if len(key) != 13 {
