@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"context"
 	"encoding/json"
 	"strconv"
 
@@ -104,96 +103,53 @@ func bodyInt(key string, v document.Value) (int, error) {
 	return int(f), nil
 }
 
-// Result is what DataSource.Query returns: entries of a select, a count, or the
-// number of entries that a delete removed.
-type Result struct {
-	// Entries of a select; nil otherwise.
-	Entries []*Entry
-	// Pagination is set when the query asked for it.
-	Pagination *Pagination
-	// Count is set when the query asked for the count only.
-	Count *int64
-	// DeletedCount is set by a delete.
-	DeletedCount *int64
-	// Version is what a delete left; 0 when nothing matched.
-	Version int64
-
-	dataSource int64
-}
-
-// Pagination tells where a page stands among all matches.
-type Pagination struct {
-	// Total is the number of entries that match, before limit and offset; with
-	// distinct, of those that are left.
-	Total int64 `json:"total"`
-	// Limit is the query's, nil when it had none.
-	Limit  *int `json:"limit"`
-	Offset int  `json:"offset"`
-}
-
-// MarshalJSON returns the response body of spec 4: {"entries": ...} with
-// "pagination" when asked for, {"count": ..., "dataSourceId": ...}, or
-// {"deletedCount": ...}.
-func (r *Result) MarshalJSON() ([]byte, error) {
-	switch {
-	case r.Count != nil:
-		return json.Marshal(struct {
-			Count        int64 `json:"count"`
-			DataSourceID int64 `json:"dataSourceId"`
-		}{*r.Count, r.dataSource})
-	case r.DeletedCount != nil:
-		return json.Marshal(struct {
-			DeletedCount int64 `json:"deletedCount"`
-		}{*r.DeletedCount})
+// MarshalJSON returns the query as a body that ParseQuery reads. Dialect and
+// StrictCount have no place in a body and are left out.
+func (q Query) MarshalJSON() ([]byte, error) {
+	body := struct {
+		Type              string          `json:"type,omitempty"`
+		Where             json.RawMessage `json:"where,omitempty"`
+		Attributes        *[]string       `json:"attributes,omitempty"`
+		Distinct          bool            `json:"distinct,omitempty"`
+		Order             [][2]string     `json:"order,omitempty"`
+		Limit             *int            `json:"limit,omitempty"`
+		Offset            int             `json:"offset,omitempty"`
+		IncludePagination bool            `json:"includePagination,omitempty"`
+		CountOnly         bool            `json:"countOnly,omitempty"`
+	}{Type: q.Type, Distinct: q.Distinct, Limit: q.Limit, Offset: q.Offset, IncludePagination: q.IncludePagination, CountOnly: q.CountOnly}
+	if q.Attributes != nil {
+		body.Attributes = &q.Attributes
 	}
-	b := append([]byte(nil), `{"entries":[`...)
-	for i, e := range r.Entries {
-		if i > 0 {
-			b = append(b, ',')
+	for _, key := range q.Order {
+		direction := "ASC"
+		if key.Desc {
+			direction = "DESC"
 		}
-		b = e.AppendJSON(b)
+		body.Order = append(body.Order, [2]string{key.Name, direction})
 	}
-	b = append(b, ']')
-	if r.Pagination != nil {
-		p, err := json.Marshal(r.Pagination)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(b, `,"pagination":`...), p...)
+	var err error
+	if body.Where, err = whereJSON(q.Where); err != nil {
+		return nil, err
 	}
-	return append(b, '}'), nil
+	return json.Marshal(body)
 }
 
-// Query runs a query body: a select, a count, or a delete of exactly the entries
-// that the same select would return (spec 4).
-func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption) (*Result, error) {
-	switch q.Type {
-	case "", "select":
-	case "delete":
-		return ds.deleteQuery(ctx, q, options)
+// whereJSON returns a where as JSON text, nil for none.
+func whereJSON(where any) (json.RawMessage, error) {
+	var v document.Value
+	var err error
+	switch w := where.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		v, err = document.Parse([]byte(w), document.Limits{})
+	case []byte:
+		v, err = document.Parse(w, document.Limits{})
 	default:
-		return nil, errs.At(errs.InvalidQuery, "type", "type must be select or delete, not %q", q.Type)
+		v, err = document.FromGo(where, document.Limits{})
 	}
-	result := &Result{dataSource: ds.id}
-	if q.CountOnly {
-		q.StrictCount = true
-		n, err := ds.Count(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		result.Count = &n
-		return result, nil
-	}
-	c, err := q.compileSelect()
 	if err != nil {
-		return nil, err
+		return nil, errs.Wrap(errs.InvalidQuery, err, "the where cannot be written as JSON")
 	}
-	var total int64
-	if result.Entries, total, err = ds.collect(ctx, c, q.IncludePagination); err != nil {
-		return nil, err
-	}
-	if q.IncludePagination {
-		result.Pagination = &Pagination{Total: total, Limit: q.Limit, Offset: q.Offset}
-	}
-	return result, nil
+	return document.AppendJSON(nil, v), nil
 }

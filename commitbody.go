@@ -1,0 +1,189 @@
+package siftdb
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+)
+
+// ParseCommit reads a commit body, the JSON of spec 8.1. A body without entries,
+// or with a member that is no object or whose data are none, is ErrInvalidInput.
+// Hooks that runHooks names are not run by this version.
+func ParseCommit(body []byte) (Commit, error) {
+	c := Commit{ReturnEntries: true}
+	v, err := document.Parse(body, document.Limits{})
+	if err != nil {
+		return c, err
+	}
+	if v.Kind() != document.Object {
+		return c, errs.New(errs.InvalidInput, "a commit must be an object")
+	}
+	if v.Field("entries").Kind() != document.Array {
+		return c, errs.At(errs.InvalidInput, "entries", "entries must be an array")
+	}
+	c.Entries = make([]CommitEntry, 0, v.Field("entries").Len())
+	for e := range v.Field("entries").Items() {
+		entry, err := parseCommitEntry(e)
+		if err != nil {
+			return c, rowError(len(c.Entries), err)
+		}
+		c.Entries = append(c.Entries, entry)
+	}
+	for key, value := range v.Fields() {
+		if err := c.setKey(key, value); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// UnmarshalJSON reads a commit body as ParseCommit does.
+func (c *Commit) UnmarshalJSON(body []byte) error {
+	parsed, err := ParseCommit(body)
+	if err == nil {
+		*c = parsed
+	}
+	return err
+}
+
+func (c *Commit) setKey(key string, v document.Value) error {
+	if v.Kind() == document.Null {
+		return nil
+	}
+	bad := func(what string) error { return errs.At(errs.InvalidInput, key, "%s must be %s", key, what) }
+	isBool, isArray := v.Kind() == document.Bool, v.Kind() == document.Array
+	switch key {
+	case "append":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.Append = new(v.Bool())
+	case "extend":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.Extend = v.Bool()
+	case "returnEntries":
+		if !isBool {
+			return bad("true or false")
+		}
+		c.ReturnEntries = v.Bool()
+	case "delete":
+		if !isArray {
+			return bad("an array of ids")
+		}
+		c.Delete = make([]int64, 0, v.Len())
+		for item := range v.Items() {
+			id, ok := parseID(item)
+			if !ok {
+				return bad("an array of ids")
+			}
+			c.Delete = append(c.Delete, id)
+		}
+	case "columns":
+		if !isArray {
+			return bad("an array of strings")
+		}
+		c.Columns = make([]string, 0, v.Len())
+		for item := range v.Items() {
+			if item.Kind() != document.String {
+				return bad("an array of strings")
+			}
+			c.Columns = append(c.Columns, strings.Clone(item.Str()))
+		}
+	case "source":
+		if v.Kind() != document.String {
+			return bad("a string")
+		}
+		c.Source = strings.Clone(v.Str())
+	case "runHooks":
+		if !isArray && !isBool {
+			return bad("an array of insert and update")
+		}
+	}
+	return nil
+}
+
+func parseCommitEntry(v document.Value) (CommitEntry, error) {
+	var e CommitEntry
+	data := v.Field("data")
+	if v.Kind() != document.Object || data.Kind() != document.Object {
+		return e, errs.At(errs.InvalidInput, "entries", "an entry must be an object with an object as data")
+	}
+	e.Data = data
+	if id := v.Field("id"); id.Kind() != document.Absent && id.Kind() != document.Null {
+		var ok bool
+		if e.ID, ok = parseID(id); !ok {
+			return e, errs.At(errs.InvalidInput, "entries", "an entry id must be a positive integer")
+		}
+	}
+	if order := v.Field("order"); order.Kind() != document.Absent && order.Kind() != document.Null {
+		e.Order = order
+	}
+	if id := v.Field("clientId"); id.Kind() == document.String {
+		e.ClientID = strings.Clone(id.Str())
+	}
+	return e, nil
+}
+
+// parseID reads an id: a positive integer, or a string of one.
+func parseID(v document.Value) (int64, bool) {
+	switch v.Kind() {
+	case document.Number:
+		f := v.Float()
+		return int64(f), f >= 1 && f <= maxEntryID && f == float64(int64(f))
+	case document.String:
+		id, err := strconv.ParseInt(v.Str(), 10, 64)
+		return id, err == nil && id >= 1 && id <= maxEntryID
+	}
+	return 0, false
+}
+
+// MarshalJSON returns the commit as a body that ParseCommit reads. Conditions on
+// changed have no place in a body: a commit that has any is refused.
+func (c Commit) MarshalJSON() ([]byte, error) {
+	type entry struct {
+		ID       int64           `json:"id,omitempty"`
+		Data     json.RawMessage `json:"data"`
+		Order    json.RawMessage `json:"order,omitempty"`
+		ClientID string          `json:"clientId,omitempty"`
+	}
+	body := struct {
+		Entries       []entry   `json:"entries"`
+		Append        *bool     `json:"append,omitempty"`
+		Delete        *[]int64  `json:"delete,omitempty"`
+		Extend        bool      `json:"extend,omitempty"`
+		Columns       *[]string `json:"columns,omitempty"`
+		ReturnEntries bool      `json:"returnEntries"`
+		Source        string    `json:"source,omitempty"`
+	}{Entries: make([]entry, len(c.Entries)), Append: c.Append, Extend: c.Extend, ReturnEntries: c.ReturnEntries, Source: c.Source}
+	if c.Delete != nil {
+		body.Delete = &c.Delete
+	}
+	if c.Columns != nil {
+		body.Columns = &c.Columns
+	}
+	for i, e := range c.Entries {
+		if e.IfChanged != 0 {
+			return nil, rowError(i, errs.New(errs.InvalidInput, "a condition on changed has no place in a commit body"))
+		}
+		body.Entries[i] = entry{ID: e.ID, ClientID: e.ClientID}
+		data, err := document.FromGo(e.Data, document.Limits{})
+		if err != nil {
+			return nil, rowError(i, err)
+		}
+		body.Entries[i].Data = document.AppendJSON(nil, data)
+		if e.Order == nil {
+			continue
+		}
+		order, err := document.FromGo(e.Order, document.Limits{})
+		if err != nil {
+			return nil, rowError(i, err)
+		}
+		body.Entries[i].Order = document.AppendJSON(nil, order)
+	}
+	return json.Marshal(body)
+}
