@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -23,7 +24,7 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 			return nil, errs.At(errs.InvalidQuery, key, "%s cannot be combined with type delete", key)
 		}
 	}
-	if q.Where == nil {
+	if isNil(q.Where) {
 		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where; an empty one deletes all entries")
 	}
 	c, err := q.compile()
@@ -57,6 +58,17 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 		return nil, err
 	}
 	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
+}
+
+// isNil reports whether a where is missing: nil, or a nil map, slice or pointer.
+func isNil(where any) bool {
+	switch v := reflect.ValueOf(where); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Map, reflect.Slice, reflect.Pointer:
+		return v.IsNil()
+	}
+	return false
 }
 
 // selectIDs returns the ids that a select would return, in its order, of the state
@@ -113,7 +125,7 @@ func (ds *DataSource) UpdateWhere(ctx context.Context, where any, patch Patch, o
 	if err := ds.writable(); err != nil {
 		return 0, err
 	}
-	if where == nil {
+	if isNil(where) {
 		return 0, errs.At(errs.InvalidQuery, "where", "UpdateWhere needs a where; an empty one changes all entries")
 	}
 	q := Query{Where: where}
@@ -148,20 +160,24 @@ type updateWhere struct {
 // evaluated is what Patch.Func said about the entries of a snapshot.
 type evaluated struct {
 	commit  int64           // the snapshot
+	names   int64           // interned columns then
+	columns int64           // the revision of the list of columns then
 	changed map[int64]int64 // of every match: the commit that touched it last
-	ids     []int64         // of the entries to change, with their patches
-	rows    *rows
+	ids     []int64         // of the entries to change
+	patches []any           // for each of them
 }
 
 // try evaluates and writes once; errStale means that it must be tried again.
 func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 	var eval *evaluated
+	values := []any{u.patch.Set}
 	if u.patch.Func != nil {
 		if eval, err = u.evaluate(ctx); err != nil {
 			return 0, err
 		}
+		values = append(values, eval.patches...)
 	}
-	set, err := u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), []any{u.patch.Set})
+	r, err := u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), values)
 	if err != nil {
 		return 0, err
 	}
@@ -171,61 +187,47 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 			return err
 		}
 		st.begin("update")
-		sets, err := st.confirm(set)
+		ids, err := u.concerned(st, eval)
+		if err != nil || len(ids) == 0 {
+			return err // and leave the names of the patch alone
+		}
+		// Only now: a new column would change what the where means.
+		docs, err := st.confirm(r)
 		if err != nil {
 			return err
 		}
-		if eval == nil {
-			n, err = u.applySet(st, sets[0])
-			return err
-		}
-		if err := u.confirm(st, eval); err != nil {
-			return err
-		}
-		n, err = u.apply(st, sets[0], eval)
+		n, err = u.apply(st, ids, docs[0], docs[1:])
 		return err
 	})
 	return n, err
 }
 
-// applySet changes every match of the state that the transaction sees.
-func (u *updateWhere) applySet(st *sourceTx, set []byte) (int64, error) {
-	ids, err := st.selectIDs(u.c)
-	if err != nil {
-		return 0, err
+// concerned returns the entries to change: every match, or what was evaluated, if
+// that still stands.
+func (u *updateWhere) concerned(st *sourceTx, eval *evaluated) ([]int64, error) {
+	if eval == nil {
+		return st.selectIDs(u.c)
 	}
-	var n int64
-	for _, id := range ids {
-		changed, err := u.change(st, id, set, nil)
-		if err != nil {
-			return 0, err
-		}
-		if changed {
-			n++
-		}
-	}
-	if len(ids) > 0 {
-		st.meet(set)
-	}
-	return n, nil
+	return eval.ids, u.confirm(st, eval)
 }
 
-func (u *updateWhere) apply(st *sourceTx, set []byte, eval *evaluated) (int64, error) {
-	patches, err := st.confirm(eval.rows)
-	if err != nil {
-		return 0, err
-	}
+// apply changes the entries, each by the set and, if there are any, its own patch.
+func (u *updateWhere) apply(st *sourceTx, ids []int64, set []byte, patches [][]byte) (int64, error) {
 	var n int64
-	for i, id := range eval.ids {
-		changed, err := u.change(st, id, set, patches[i])
+	st.meet(set)
+	for i, id := range ids {
+		var own []byte
+		if len(patches) > 0 {
+			own = patches[i]
+			st.meet(own)
+		}
+		changed, err := u.change(st, id, set, own)
 		if err != nil {
 			return 0, err
 		}
 		if changed {
 			n++
 		}
-		st.meet(set)
-		st.meet(patches[i])
 	}
 	return n, nil
 }
@@ -264,10 +266,12 @@ func (u *updateWhere) evaluate(ctx context.Context) (*evaluated, error) {
 	eval := &evaluated{changed: make(map[int64]int64)}
 	f := u.ds.finder(u.c, false)
 	defer f.close()
-	var patches []any
 	for e, err := range f.all(ctx) {
 		if err != nil {
 			return nil, err
+		}
+		if len(eval.changed) == 0 {
+			eval.names, eval.columns = f.names, f.columns
 		}
 		eval.changed[e.ID] = e.Changed
 		patch, err := u.patch.Func(e)
@@ -276,24 +280,25 @@ func (u *updateWhere) evaluate(ctx context.Context) (*evaluated, error) {
 		}
 		if patch != nil {
 			eval.ids = append(eval.ids, e.ID)
-			patches = append(patches, patch)
+			eval.patches = append(eval.patches, patch)
 		}
 	}
 	eval.commit = f.rd.st.commit
-	var err error
-	eval.rows, err = u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), patches)
-	return eval, err
+	return eval, nil
 }
 
-// confirm makes sure that what was evaluated still stands: only entries touched
-// since the snapshot can have changed that.
+// confirm makes sure that what was evaluated still stands: that the same entries
+// match, and none of them has changed.
 func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
-	if st.head.Last <= eval.commit {
+	switch {
+	case st.head.Names != eval.names || st.head.Columns != eval.columns:
+		return u.confirmAll(st, eval) // a new column may change what the where means
+	case st.head.Last <= eval.commit:
 		return nil
-	}
-	if st.head.Floor > eval.commit {
+	case st.head.Floor > eval.commit:
 		return errStale
 	}
+	// Only entries touched since the snapshot can have changed anything.
 	var m matching
 	m.bindTo(st.id, st.src, u.c.where)
 	var rec layout.Record
@@ -314,6 +319,29 @@ func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
 					return errStale
 				}
 			}
+		}
+	}
+	return nil
+}
+
+// confirmAll is confirm by a look at every match.
+func (u *updateWhere) confirmAll(st *sourceTx, eval *evaluated) error {
+	ids, err := st.selectIDs(u.c)
+	if err != nil {
+		return err
+	}
+	if len(ids) != len(eval.changed) {
+		return errStale
+	}
+	var rec layout.Record
+	for _, id := range ids {
+		changed, was := eval.changed[id]
+		ok, err := st.get(id, &rec)
+		if err != nil {
+			return err
+		}
+		if !ok || !was || rec.Changed != changed {
+			return errStale
 		}
 	}
 	return nil

@@ -53,13 +53,12 @@ func (d *definition) guidColumn() string {
 	if len(d.Definition) == 0 {
 		return ""
 	}
-	var keys struct {
-		GUID string `json:"guid"`
-	}
-	if json.Unmarshal(d.Definition, &keys) != nil {
+	var keys map[string]json.RawMessage // a struct would take GUID for guid
+	var column string
+	if json.Unmarshal(d.Definition, &keys) != nil || json.Unmarshal(keys["guid"], &column) != nil {
 		return ""
 	}
-	return keys.GUID
+	return column
 }
 
 // schema tells the where language which names are columns. A column is a name in

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -102,12 +103,18 @@ func (c *checker) find(kind string, ks storage.Keyspace, entry int64, format str
 	}
 }
 
-// fault notes an error of a record as a finding; other errors end the check.
+// fault notes what is wrong with a record as a finding; an error of the storage
+// ends the check.
 func (c *checker) fault(ks storage.Keyspace, entry int64, err error) bool {
-	if err == nil {
+	var own *Error
+	switch {
+	case err == nil:
 		return false
+	case errors.As(err, &own):
+		c.find("checksum", ks, entry, "%v", err)
+	default:
+		c.err = err
 	}
-	c.find("checksum", ks, entry, "%v", err)
 	return true
 }
 
@@ -285,15 +292,19 @@ func (c *checker) orders() {
 // version changed and no other, and states that lead back to what was recorded.
 func (c *checker) history() {
 	var versions []*history.Version
+	whole := true
 	for v, err := range history.Range(c.r, c.source, 0, 0, false) {
-		if c.fault(layout.Versions, 0, err) {
-			return
+		if whole = !c.fault(layout.Versions, 0, err); !whole {
+			break
 		}
 		versions = append(versions, v)
 		c.report.Versions++
 	}
-	c.chain(versions)
 	images := c.images()
+	if !whole {
+		return // what it would be held against cannot be read
+	}
+	c.chain(versions)
 	count, digest := c.head.Count, c.head.Digest
 	for i := len(versions) - 1; i >= 0 && c.err == nil; i-- {
 		v := versions[i]

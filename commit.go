@@ -90,13 +90,14 @@ func (r *CommitResult) MarshalJSON() ([]byte, error) {
 // Commit applies inserts, updates and deletions in one atomic write: all of it, or
 // nothing. An update of an id that this data source does not hold fails the whole
 // commit with ErrInvalidInput and lists the ids (spec 8.2). An update that changes
-// nothing leaves the entry's times alone.
+// nothing leaves the entry's times alone. A result beside an error means that the
+// commit was applied, and only the entries that ReturnEntries asks for are missing.
 func (ds *DataSource) Commit(ctx context.Context, c Commit, options ...WriteOption) (*CommitResult, error) {
 	results, err := ds.db.CommitAll(ctx, []SourceCommit{{ds, c}}, options...)
-	if err != nil {
+	if results == nil {
 		return nil, err
 	}
-	return results[0], nil
+	return results[0], err
 }
 
 // SourceCommit is a commit and the data source that it is for.
@@ -137,6 +138,11 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 
 func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options []WriteOption) ([]*CommitResult, error) {
 	results := make([]*CommitResult, len(prepared))
+	if slices.ContainsFunc(prepared, func(p *preparedCommit) bool { return p.commit.ReturnEntries }) {
+		// What the answer is read from must stay until it is read.
+		claim := db.snapshots.register(db.published.Load())
+		defer db.snapshots.release(claim)
+	}
 	version, err := db.write(ctx, options, func(t *tx) error {
 		for i, p := range prepared {
 			st, err := t.source(p.ds.id, false)
@@ -166,7 +172,7 @@ func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options 
 			after.at = moment{atCommit, version}
 		}
 		if results[i].Entries, err = after.Find(ctx, Query{}); err != nil {
-			return nil, err
+			return results, errs.Wrap(errs.Unavailable, err, "the commit was applied as version %d, but its entries could not be read", version)
 		}
 	}
 	return results, nil
@@ -205,10 +211,13 @@ func (db *DB) prepare(sc SourceCommit) (*preparedCommit, error) {
 	data := make([]any, len(c.Entries))
 	p.orders = make([][]byte, len(c.Entries))
 	for i, e := range c.Entries {
-		if e.ID < 0 {
-			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d.id", i), "an entry id cannot be negative")
+		switch at := fmt.Sprintf("entries.%d", i); {
+		case e.ID < 0:
+			return nil, errs.At(errs.InvalidInput, at+".id", "an entry id cannot be negative")
+		case e.IfChanged < 0 || e.IfChanged > 0 && e.ID == 0:
+			return nil, errs.At(errs.InvalidInput, at, "a condition on changed is the id of a commit, for an update")
 		}
-		if p.orders[i], err = parseOrder(e.Order); err != nil {
+		if p.orders[i], err = db.parseOrder(e.Order); err != nil {
 			return nil, rowError(i, err)
 		}
 		data[i] = e.Data
@@ -239,12 +248,14 @@ func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 	if p.commit.Columns != nil {
 		st.setColumns(p.columns)
 	}
-	for _, doc := range docs {
-		st.meet(doc)
-	}
 	remove := make(map[int64]bool, len(p.commit.Delete))
 	for _, id := range p.commit.Delete {
 		remove[id] = true
+	}
+	for i, e := range p.commit.Entries {
+		if e.ID == 0 || !remove[e.ID] {
+			st.meet(docs[i])
+		}
 	}
 	for _, id := range ids {
 		u := updates[id]
@@ -278,7 +289,9 @@ func (p *preparedCommit) stage(st *sourceTx, docs [][]byte) (map[int64]*staged, 
 				return nil, nil, err
 			}
 			if !ok {
-				unknown = append(unknown, e.ID)
+				if !slices.Contains(unknown, e.ID) {
+					unknown = append(unknown, e.ID)
+				}
 				continue
 			}
 			u.doc, u.order = u.before.Doc, u.before.Order

@@ -14,7 +14,8 @@ import (
 // Hooks that runHooks names are not run by this version.
 func ParseCommit(body []byte) (Commit, error) {
 	c := Commit{ReturnEntries: true}
-	v, err := document.Parse(body, document.Limits{})
+	// The limits of the database are for the data; Commit applies them.
+	v, err := document.Parse(body, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
 	if err != nil {
 		return c, err
 	}
@@ -145,6 +146,9 @@ func parseID(v document.Value) (int64, bool) {
 // MarshalJSON returns the commit as a body that ParseCommit reads. Conditions on
 // changed have no place in a body: a commit that has any is refused.
 func (c Commit) MarshalJSON() ([]byte, error) {
+	if c.Entries == nil && (c.Append == nil && c.Delete == nil || c.Append != nil && !*c.Append) {
+		return nil, errs.At(errs.InvalidInput, "entries", "entries is required; to empty the data source send an empty list")
+	}
 	type entry struct {
 		ID       int64           `json:"id,omitempty"`
 		Data     json.RawMessage `json:"data"`

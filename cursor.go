@@ -32,7 +32,10 @@ func (ds *DataSource) Cursor(ctx context.Context, q Query) (*Cursor, error) {
 		return nil, errs.At(errs.InvalidQuery, "offset", "offset %d is negative", q.Offset)
 	}
 	c.page = q.Offset / c.limit
-	return c, c.Update(ctx, false)
+	if err := c.Update(ctx, false); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Entries returns what the cursor holds: the page fetched last, and the ones
@@ -54,7 +57,7 @@ func (c *Cursor) SetLimit(limit int) {
 func (c *Cursor) Offset() int { return c.page * c.limit }
 
 // SetOffset moves to the page that holds the match at an offset.
-func (c *Cursor) SetOffset(offset int) { c.SetPage(offset / c.limit) }
+func (c *Cursor) SetOffset(offset int) { c.SetPage(offset / max(c.limit, 1)) }
 
 // CurrentPage returns the number of the current page, 0 for the first.
 func (c *Cursor) CurrentPage() int { return c.page }
@@ -69,12 +72,12 @@ func (c *Cursor) Query() Query { return c.query }
 // the query's limit and offset do not matter.
 func (c *Cursor) SetQuery(q Query) { c.query, c.page = q, 0 }
 
-// IsFirstPage reports whether this is page 0.
-func (c *Cursor) IsFirstPage() bool { return c.page == 0 }
+// IsFirstPage reports whether this is page 0, or there is nothing to show.
+func (c *Cursor) IsFirstPage() bool { return c.page == 0 || c.total == 0 }
 
 // IsLastPage reports whether no match follows this page. An empty result is both
 // the first and the last page.
-func (c *Cursor) IsLastPage() bool { return int64(c.Offset()+c.limit) >= c.total }
+func (c *Cursor) IsLastPage() bool { return int64(c.Offset()) >= c.total-int64(c.limit) }
 
 // Next moves to the next page; on the last one it stays.
 func (c *Cursor) Next() {
@@ -88,7 +91,7 @@ func (c *Cursor) Prev() { c.page = max(c.page-1, 0) }
 
 // SetPage moves to a page, clamped to the first and the last.
 func (c *Cursor) SetPage(page int) {
-	last := max(int((c.total+int64(c.limit)-1)/int64(c.limit))-1, 0)
+	last := int(max(c.total-1, 0) / int64(max(c.limit, 1)))
 	c.page = max(min(page, last), 0)
 }
 

@@ -89,11 +89,11 @@ func (i DataSourceInfo) MarshalJSON() ([]byte, error) {
 // info combines a head and its cached part.
 func (s *source) info(head layout.Head) DataSourceInfo {
 	d := &s.def
-	i := DataSourceInfo{ID: s.id, Name: d.Name, OrganizationID: d.OrganizationID, AppID: d.AppID,
+	i := DataSourceInfo{ID: s.id, Name: d.Name, OrganizationID: clonePtr(d.OrganizationID), AppID: clonePtr(d.AppID),
 		AppCapabilities: bytes.Clone(d.AppCapabilities), Hooks: bytes.Clone(d.Hooks),
-		Columns: slices.Clone(s.columns), Type: d.Type, Public: d.Public,
+		Columns: slices.Clone(s.columns), Type: clonePtr(d.Type), Public: clonePtr(d.Public),
 		CreatedAt: fromMillis(d.CreatedAt), UpdatedAt: fromMillis(head.UpdatedAt),
-		Definition: bytes.Clone(d.Definition), AccessRules: bytes.Clone(d.AccessRules), Bundle: d.Bundle,
+		Definition: bytes.Clone(d.Definition), AccessRules: bytes.Clone(d.AccessRules), Bundle: clonePtr(d.Bundle),
 		EntriesCount: head.Count}
 	if i.Hooks == nil {
 		i.Hooks = json.RawMessage("[]")
@@ -189,9 +189,9 @@ type ListOptions struct {
 
 // DataSources lists data sources by ascending id.
 func (db *DB) DataSources(ctx context.Context, options ListOptions) ([]DataSourceInfo, error) {
-	var list []DataSourceInfo
+	list := []DataSourceInfo{}
 	err := db.view(ctx, func(r storage.Reader) error {
-		list = nil
+		list = list[:0]
 		from, to := layout.HeadRange()
 		c := r.Scan(layout.Heads, from, to, false)
 		for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
@@ -290,6 +290,13 @@ func checkHooks(text json.RawMessage) (json.RawMessage, error) {
 
 func equalPtr[T comparable](a, b *T) bool {
 	return a == b || a != nil && b != nil && *a == *b
+}
+
+func clonePtr[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return new(*p)
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -66,6 +67,9 @@ func OpenMemory(options *Options) (*DB, error) {
 // database owns the storage from now on: Close closes it, and so does OpenStorage
 // when it fails.
 func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (*DB, error) {
+	if store == nil {
+		return nil, errs.New(errs.InvalidInput, "there is no storage to open")
+	}
 	opts, err := options.withDefaults()
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
@@ -86,6 +90,9 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 		if opts.ReadOnly {
 			err = errs.New(errs.NotDatabase, "the file holds no siftdb database")
 		} else {
+			err = mustBeEmpty(ctx, store)
+		}
+		if err == nil {
 			meta = layout.Meta{Format: layout.Format, StoreID: ulid.Make().String(), NextSource: 1}
 			err = store.Update(ctx, func(w storage.Writer) error { return layout.WriteMeta(w, meta) })
 		}
@@ -96,6 +103,34 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 	db.storeID = meta.StoreID
 	db.published.Store(meta.Commit)
 	return db, nil
+}
+
+// mustBeEmpty makes sure that a store without counters is a new one, and neither
+// somebody else's nor one that has lost them.
+func mustBeEmpty(ctx context.Context, store storage.Storage) error {
+	if lister, ok := store.(storage.Lister); ok {
+		list, err := lister.Keyspaces()
+		if err != nil {
+			return err
+		}
+		for _, ks := range list {
+			if !slices.Contains(layout.Keyspaces, ks) {
+				return errs.New(errs.NotDatabase, "the file belongs to another program: it holds %q", ks)
+			}
+		}
+	}
+	return store.View(ctx, func(r storage.Reader) error {
+		for _, ks := range layout.Keyspaces {
+			c := r.Scan(ks, nil, nil, false)
+			if _, _, ok := c.Next(); ok {
+				return errs.New(errs.Corrupt, "the database has lost its counters")
+			}
+			if err := c.Err(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Close waits for running calls, releases the storage and, for a file, writes

@@ -37,7 +37,14 @@ func (db *DB) encode(src *source, values []any) (*rows, error) {
 			chunk = make([]byte, 0, min(64<<10, 1<<10*(len(values)-i)))
 		}
 		start := len(chunk)
-		grown, err := enc.AppendGo(chunk, v)
+		var err error
+		if value, ok := v.(document.Value); ok { // read under other limits
+			err = db.opts.Limits.document().Check(value)
+		}
+		var grown []byte
+		if err == nil {
+			grown, err = enc.AppendGo(chunk, v)
+		}
 		if err != nil {
 			if len(values) > 1 {
 				return nil, rowError(i, err)
@@ -58,10 +65,14 @@ func (db *DB) encodeFlat(src *source, values []any) (*rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := r.base.Extend(r.proposed)
-	if !slices.ContainsFunc(reservedKeys, func(key string) bool { _, ok := names.Lookup(key); return ok }) && names.Len() < document.MaxNames {
+	mayHave := func(key string) bool {
+		_, ok := r.base.Lookup(key)
+		return ok || slices.Contains(r.proposed, key)
+	}
+	if r.base.Len()+len(r.proposed) < document.MaxNames && !slices.ContainsFunc(reservedKeys, mayHave) {
 		return r, nil
 	}
+	names := r.base.Extend(r.proposed)
 	flat := make([]any, len(values))
 	for i, doc := range r.docs {
 		flat[i] = withoutKeys{document.Stored(doc, names), reservedKeys}
@@ -212,11 +223,11 @@ func newUUID() string {
 
 // parseOrder returns the stored form of an order, nil for 0 and for nil. It must
 // be a number.
-func parseOrder(v any) ([]byte, error) {
+func (db *DB) parseOrder(v any) ([]byte, error) {
 	if v == nil {
 		return nil, nil
 	}
-	n, err := document.FromGo(v, document.Limits{})
+	n, err := document.FromGo(v, db.opts.Limits.document())
 	if err != nil {
 		return nil, err
 	}

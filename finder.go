@@ -47,6 +47,9 @@ type finder struct {
 	eager   bool                // the caller wants everything, so slices are large at once
 	batch   []*Entry
 	arena   arena
+
+	// The names and the revision of the columns that the where was bound to.
+	names, columns int64
 }
 
 func (ds *DataSource) finder(c *compiled, total bool) *finder {
@@ -88,6 +91,7 @@ func (f *finder) bind() {
 	if !first {
 		return
 	}
+	f.names, f.columns = f.rd.st.head.Names, f.rd.st.head.Columns
 	if f.c.projection != nil {
 		f.project = f.c.projection.Bind(f.rd.st.source.schema())
 	}
@@ -199,7 +203,7 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 			f.batch = f.batch[:0]
 			err := f.rd.slice(ctx, func(r storage.Reader) error {
 				b := newBudget()
-				for len(ids) > 0 && len(f.batch) < size && !b.spent() {
+				for len(ids) > 0 && len(f.batch) < size && (f.left != 0 || f.count) && !b.spent() {
 					if err := f.fetch(r, ids[0]); err != nil {
 						return err
 					}

@@ -81,7 +81,8 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 }
 
 func (s *DataSourceSpec) definition() (definition, error) {
-	def := definition{OrganizationID: s.OrganizationID, AppID: s.AppID, Type: s.Type, Public: s.Public, Bundle: s.Bundle}
+	def := definition{OrganizationID: clonePtr(s.OrganizationID), AppID: clonePtr(s.AppID), Type: clonePtr(s.Type),
+		Public: clonePtr(s.Public), Bundle: clonePtr(s.Bundle)}
 	if s.Encrypted {
 		return def, errNoCipher()
 	}
@@ -203,20 +204,20 @@ func (d *definition) apply(c DataSourceUpdate) error {
 		d.Name = name
 	}
 	if c.Type != nil {
-		if d.Type = c.Type; *c.Type == "" {
+		if d.Type = clonePtr(c.Type); *c.Type == "" {
 			d.Type = nil
 		}
 	}
 	if c.AppID != nil {
-		if d.AppID = c.AppID; *c.AppID == 0 {
+		if d.AppID = clonePtr(c.AppID); *c.AppID == 0 {
 			d.AppID = nil
 		}
 	}
 	if c.Public != nil {
-		d.Public = c.Public
+		d.Public = clonePtr(c.Public)
 	}
 	if c.Bundle != nil {
-		d.Bundle = c.Bundle
+		d.Bundle = clonePtr(c.Bundle)
 	}
 	return d.setJSON(c.AppCapabilities, c.Hooks, c.Definition, c.AccessRules)
 }

@@ -83,6 +83,7 @@ func (m *machine) applyCommit(s *modelSource, ds *siftdb.DataSource) *int64 {
 	next := &modelSource{id: s.id, rows: cloneRows(s.rows), columns: slices.Clone(s.columns)}
 	sent, unknown, inserted := map[int64]bool{}, false, []row{}
 	stamps := map[int64]int64{}
+	patches := []row{} // as sent, for the columns
 	for range m.rng.IntN(5) {
 		patch := m.data()
 		e := siftdb.CommitEntry{Data: patch.raw()}
@@ -91,7 +92,7 @@ func (m *machine) applyCommit(s *modelSource, ds *siftdb.DataSource) *int64 {
 		if withOrder {
 			e.Order = order
 		}
-		next.meet(patch)
+		patches = append(patches, patch)
 		if m.rng.IntN(2) == 0 {
 			e.ID = m.someID(s)
 			c.Entries = append(c.Entries, e)
@@ -125,6 +126,11 @@ func (m *machine) applyCommit(s *modelSource, ds *siftdb.DataSource) *int64 {
 	}
 	for range m.rng.IntN(3) {
 		c.Delete = append(c.Delete, m.someID(s))
+	}
+	for i, patch := range patches { // what is deleted at once adds no columns
+		if e := c.Entries[i]; e.ID == 0 || !slices.Contains(c.Delete, e.ID) {
+			next.meet(patch)
+		}
 	}
 	next.rows = slices.DeleteFunc(next.rows, func(r row) bool {
 		return slices.Contains(c.Delete, r.id) || !*c.Append && !sent[r.id]

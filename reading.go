@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"math"
 	"sort"
 	"time"
 
@@ -39,7 +40,14 @@ func (ds *DataSource) At(version int64) *DataSource {
 // every write up to and including that millisecond. Times before the first write
 // read as empty, times that retention has dropped as ErrSnapshotGone.
 func (ds *DataSource) AtTime(t time.Time) *DataSource {
-	return &DataSource{db: ds.db, id: ds.id, at: moment{atTime, t.UnixMilli()}}
+	ms := max(t.UnixMilli(), 0)
+	switch year := t.UTC().Year(); { // beyond what UnixMilli can tell
+	case year < 1970:
+		ms = 0
+	case year > 9999:
+		ms = math.MaxInt64
+	}
+	return &DataSource{db: ds.db, id: ds.id, at: moment{atTime, ms}}
 }
 
 // state is what a read knows of a data source before it begins.
@@ -87,11 +95,14 @@ func (ds *DataSource) firstAfter(r storage.Reader, head layout.Head) (*history.V
 		}
 		return v, err
 	case atCommit:
+		if head.Floor > ds.at.n {
+			return nil, snapshotGone(ds.id)
+		}
 		for v, err := range history.Range(r, ds.id, ds.at.n+1, 0, false) {
 			return v, err
 		}
 	case atTime:
-		if ds.at.n < head.FloorTime {
+		if head.FloorTime > 0 && ds.at.n < head.FloorTime {
 			return nil, snapshotGone(ds.id)
 		}
 		return versionAfter(r, ds.id, head, ds.at.n)
@@ -142,8 +153,11 @@ type reading struct {
 
 // read begins a reading. The caller closes it.
 func (ds *DataSource) read() *reading {
-	db := ds.db
-	return &reading{ds: ds, claim: db.snapshots.register(db.published.Load(), db.opts.Now())}
+	var commit int64 // a handle on an old state may need every version
+	if ds.at.kind == latest {
+		commit = ds.db.published.Load()
+	}
+	return &reading{ds: ds, claim: ds.db.snapshots.register(commit)}
 }
 
 func (rd *reading) close() { rd.ds.db.snapshots.release(rd.claim) }
@@ -177,7 +191,8 @@ func (rd *reading) begin(r storage.Reader) error {
 	rd.st = st
 	rd.ds.db.snapshots.move(rd.claim, st.commit)
 	rd.scan = newScanner(rd.ds.id, st.commit)
-	return rd.scan.catchUp(r, st.head)
+	rd.scan.meet(st.head)
+	return nil
 }
 
 // advance brings what is known of the data source up to now.
@@ -190,7 +205,8 @@ func (rd *reading) advance(r storage.Reader) error {
 		return snapshotGone(rd.ds.id)
 	}
 	rd.st.head, rd.st.source = head, src
-	return rd.scan.catchUp(r, head)
+	rd.scan.meet(head)
+	return nil
 }
 
 // entries visits the entries in default order from where the last slice stopped,
@@ -200,6 +216,9 @@ func (rd *reading) advance(r storage.Reader) error {
 func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor) (bool, error) {
 	if where != nil && where.CanJudge() {
 		rd.scan.judge = where.Judge
+	}
+	if err := rd.scan.catchUp(r, rd.st.head); err != nil {
+		return false, err
 	}
 	b := newBudget()
 	done, err := rd.scan.run(r, &b, visit)

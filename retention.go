@@ -1,14 +1,16 @@
 package siftdb
 
 import (
-	"time"
-
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 )
 
-// retainAtOnce bounds how many versions one write drops.
-const retainAtOnce = 256
+// One write drops no more versions than this, nor, but for a single large one, more
+// images.
+const (
+	versionsAtOnce = 256
+	imagesAtOnce   = 4096
+)
 
 // retain drops the oldest versions that the retention does not keep and no open
 // read needs.
@@ -22,19 +24,23 @@ func (st *sourceTx) retain() error {
 		oldestTime = st.t.now - keep.Age.Milliseconds()
 	}
 	// What is durable now is visible to every read that registers from here on.
-	limit := min(st.t.db.published.Load(), st.t.db.snapshots.oldest(time.UnixMilli(st.t.now).Add(-st.t.db.opts.SnapshotAge)))
+	limit := min(st.t.db.published.Load(), st.t.db.snapshots.oldest(st.t.db.opts.SnapshotAge))
 	var drop []*history.Version
-	columns := st.head.Columns
+	var images int64
+	columns := st.head.Columns // of the oldest version that stays
 	for v, err := range history.Range(st.t.w, st.id, 0, 0, false) {
 		if err != nil {
 			return err
 		}
 		kept := int(st.head.Seq-st.head.FirstSeq) + 1 - len(drop)
 		tooMany := keep.Versions > 0 && kept > keep.Versions || keep.Versions == -1
-		if columns = v.Columns; v.ID > limit || !tooMany && v.Time >= oldestTime || len(drop) == retainAtOnce {
+		images += v.Updated.Len() + v.Deleted.Len()
+		enough := len(drop) > 0 && (len(drop) == versionsAtOnce || images > imagesAtOnce)
+		if v.ID > limit || !tooMany && v.Time >= oldestTime || enough {
+			columns = v.Columns
 			break
 		}
-		drop, columns = append(drop, v), st.head.Columns
+		drop = append(drop, v)
 	}
 	for _, v := range drop {
 		if err := history.Drop(st.t.w, st.id, v); err != nil {

@@ -24,6 +24,7 @@ type scanner struct {
 	moved   []place // entries touched since, as they stood after commit, in order
 	at      place   // the last place visited
 	exact   bool    // nothing has been touched since commit
+	plain   bool    // there may be entries without an order
 
 	// judge takes a first look at a document; nil is unsure of all. Entries to which
 	// it says no are not visited.
@@ -53,14 +54,20 @@ func (p place) compare(q place) int {
 const latestState = math.MaxInt64 - 1
 
 func newScanner(source, commit int64) *scanner {
-	return &scanner{source: source, commit: commit, seen: commit, at: place{math.Inf(-1), -1}}
+	return &scanner{source: source, commit: commit, seen: commit, plain: true, at: place{math.Inf(-1), -1}}
+}
+
+// meet takes note of what the head says.
+func (s *scanner) meet(head layout.Head) {
+	s.ordered = head.Ordered > 0
+	s.exact = head.Last <= s.commit
+	s.plain = !s.exact || head.Ordered < head.Count
 }
 
 // catchUp adds the entries touched since it was last called to those that have
 // moved.
 func (s *scanner) catchUp(r storage.Reader, head layout.Head) error {
-	s.ordered = head.Ordered > 0
-	s.exact = head.Last <= s.commit
+	s.meet(head)
 	if head.Last <= s.seen {
 		return nil
 	}
@@ -145,6 +152,9 @@ func (s *scanner) runPlain(c storage.Cursor, b *budget, visit visitor) (bool, er
 				return false, err
 			}
 			if rec.Changed > s.commit {
+				if s.at = (place{0, rec.ID}); b.spent() {
+					return false, nil
+				}
 				continue
 			}
 		}
@@ -269,7 +279,7 @@ func (c *liveCursor) advance() bool {
 	s := c.scanner
 	for c.phase++; c.phase <= 3; c.phase++ {
 		switch {
-		case c.phase == 2 && s.at.order <= 0:
+		case c.phase == 2 && s.at.order <= 0 && s.plain:
 			from := int64(0)
 			if s.at.order == 0 {
 				from = s.at.id + 1

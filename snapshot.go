@@ -21,8 +21,8 @@ type snapshot struct {
 
 // register claims everything above commit. It is called before the storage is
 // read, with a commit that is certainly visible by then; move follows.
-func (s *snapshots) register(commit int64, now time.Time) *snapshot {
-	snap := &snapshot{commit: commit, opened: now}
+func (s *snapshots) register(commit int64) *snapshot {
+	snap := &snapshot{commit: commit, opened: time.Now()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open == nil {
@@ -46,15 +46,15 @@ func (s *snapshots) release(snap *snapshot) {
 	delete(s.open, snap)
 }
 
-// oldest returns the lowest commit claimed since the given time, math.MaxInt64
-// when there is none. Claims older than that are void: those reads end with
-// ErrSnapshotGone when they go on.
-func (s *snapshots) oldest(since time.Time) int64 {
+// oldest returns the lowest commit claimed, math.MaxInt64 when there is none.
+// Claims older than age are void: those reads end with ErrSnapshotGone when they go
+// on. Age is measured by the process, whatever the clock of the commits says.
+func (s *snapshots) oldest(age time.Duration) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lowest := int64(math.MaxInt64)
 	for snap := range s.open {
-		if !snap.opened.Before(since) {
+		if time.Since(snap.opened) <= age {
 			lowest = min(lowest, snap.commit)
 		}
 	}

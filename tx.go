@@ -1,9 +1,11 @@
 package siftdb
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -37,6 +39,9 @@ func (t *tx) commit() int64 { return t.meta.Commit + 1 }
 func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) error) (int64, error) {
 	if db.closed.Load() {
 		return 0, errs.New(errs.Closed, "the database is closed")
+	}
+	if db.opts.ReadOnly {
+		return 0, errs.New(errs.ReadOnly, "the database was opened read-only")
 	}
 	opts, err := makeWriteOptions(options)
 	if err != nil {
@@ -106,7 +111,7 @@ type sourceTx struct {
 	id     int64
 	head   layout.Head
 	found  layout.Head // the head as the write found it
-	src    *source     // as of now, uncommitted; never cached
+	src    *source     // as of now, uncommitted; cached only after the commit
 	action string
 	label  string // of this data source's part of the write; else the write's
 
@@ -150,6 +155,9 @@ func (t *tx) create(def definition) (*sourceTx, error) {
 	if id > layout.MaxSource {
 		return nil, errs.New(errs.TooLarge, "the store has given out every data source id")
 	}
+	if _, ok, err := layout.ReadHead(t.w, id); ok || err != nil {
+		return nil, errors.Join(err, errs.New(errs.Corrupt, "the id %d of a new data source is taken", id))
+	}
 	t.meta.NextSource++
 	t.dirty = true
 	def.CreatedAt = t.now
@@ -186,13 +194,15 @@ func (st *sourceTx) define(def definition) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(def)
-	if err != nil {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false) // what clients gave is kept untouched
+	if err := enc.Encode(def); err != nil {
 		return errs.Wrap(errs.Internal, err, "the definition of data source %d cannot be written", st.id)
 	}
 	st.src.def = def
 	st.head.Revision++
-	return layout.WriteSource(w, st.id, text)
+	return layout.WriteSource(w, st.id, bytes.TrimSuffix(text.Bytes(), []byte("\n")))
 }
 
 // flush writes the version of the write and the head of the data source. It runs

@@ -38,7 +38,9 @@ func (ds *DataSource) Indexes(ctx context.Context, columns ...string) (map[strin
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
 			src := rd.st.source
 			for _, s := range sets {
-				s.bound = s.path.Bind(src.schema())
+				if s.bound == nil {
+					s.bound = s.path.Bind(src.schema())
+				}
 			}
 			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 				doc := document.Stored(rec.Doc, src.names)

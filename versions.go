@@ -87,7 +87,7 @@ func (ds *DataSource) Versions(ctx context.Context, page Page) ([]Version, error
 		limit = *page.Limit
 	}
 	if limit < 0 || skip < 0 {
-		return nil, errs.At(errs.InvalidQuery, "limit", "limit and offset cannot be negative")
+		return nil, errs.New(errs.InvalidQuery, "limit %d or offset %d is negative", limit, skip)
 	}
 	list := []Version{}
 	err := ds.db.view(ctx, func(r storage.Reader) error {
@@ -293,8 +293,8 @@ const Now int64 = 0
 // ends the stream.
 func (ds *DataSource) Diff(ctx context.Context, from, to int64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		d := &differ{ds: ds, rd: ds.read(), from: from, to: to}
-		defer d.rd.close()
+		d := &differ{ds: ds, claim: ds.db.snapshots.register(0), from: from, to: to}
+		defer ds.db.snapshots.release(d.claim)
 		for first := true; first || len(d.ids) > 0; first = false {
 			batch, err := d.slice(ctx, first)
 			if err != nil {
@@ -313,7 +313,7 @@ func (ds *DataSource) Diff(ctx context.Context, from, to int64) iter.Seq2[Change
 // differ compares two states of a data source in slices.
 type differ struct {
 	ds       *DataSource
-	rd       *reading
+	claim    *snapshot
 	from, to int64
 	a, b     int64   // the states, as commits
 	ids      []int64 // still to be compared
@@ -322,7 +322,7 @@ type differ struct {
 // slice compares some entries in one transaction.
 func (d *differ) slice(ctx context.Context, first bool) (batch []Change, err error) {
 	err = d.ds.db.view(ctx, func(r storage.Reader) error {
-		head, src, err := d.ds.db.load(r, d.ds.id, false)
+		head, src, err := d.ds.db.load(r, d.ds.id, !first) // once begun, the trash does not matter
 		if err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func (d *differ) begin(r storage.Reader) (err error) {
 		}
 		*side.commit = v.ID - 1
 	}
-	d.ds.db.snapshots.move(d.rd.claim, min(d.a, d.b))
+	d.ds.db.snapshots.move(d.claim, min(d.a, d.b))
 	d.ids, err = touched(r, d.ds.id, min(d.a, d.b)+1, max(d.a, d.b)+1)
 	return err
 }

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,6 +71,9 @@ func IfChanged(commit int64) WriteOption {
 func makeWriteOptions(options []WriteOption) (writeOptions, error) {
 	var o writeOptions
 	for _, option := range options {
+		if option == nil {
+			continue
+		}
 		if err := option(&o); err != nil {
 			return o, err
 		}
@@ -216,6 +220,9 @@ func unknownEntry(source, id int64) error {
 func (st *sourceTx) change(before *layout.Record, doc, order []byte) (layout.Record, bool, error) {
 	if slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
 		return *before, false, nil
+	}
+	if limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000); limit > 0 && document.Stored(doc, nil).Len() > limit {
+		return *before, false, &Error{Code: errs.InvalidInput, DataSourceID: st.id, EntryID: before.ID, Message: "entry " + itoa(before.ID) + " would have more than " + itoa(int64(limit)) + " keys"}
 	}
 	after := *before
 	after.Doc, after.Order = doc, order

@@ -114,6 +114,13 @@ type Forker interface {
 	Fork() (Storage, error)
 }
 
+// Lister is implemented by engines that know their keyspaces.
+type Lister interface {
+	// Keyspaces returns the keyspaces that were ever written, in no fixed order, by
+	// whatever program wrote them.
+	Keyspaces() ([]Keyspace, error)
+}
+
 // Sizer is implemented by engines that can tell what they occupy.
 type Sizer interface {
 	// Size returns the space the store takes and the part of it in use.

@@ -1,5 +1,7 @@
 package document
 
+import "github.com/siftdb/siftdb/internal/errs"
+
 // Limits bounds what one JSON value may hold. In every field 0 means the default and -1 no
 // limit.
 type Limits struct {
@@ -34,4 +36,47 @@ func (l Limits) filled() Limits {
 		KeyBytes:    fill(l.KeyBytes, 1_024, maxItems>>1),
 		NumberBytes: fill(l.NumberBytes, 400, maxItems>>1),
 	}
+}
+
+// Check returns an *errs.Error with code InvalidInput when a value is over the limits. It is
+// for values that were read under other ones.
+func (l Limits) Check(v Value) error {
+	filled := l.filled()
+	return filled.check(v, 0)
+}
+
+func (l *Limits) check(v Value, depth int) error {
+	kind := v.Kind()
+	const longest = 32 // of a number that is not stored as text
+	if kind == Number && (l.NumberBytes < longest || len(v.raw) > l.NumberBytes) {
+		if n := len(v.AppendNumber(nil)); n > l.NumberBytes {
+			return errs.New(errs.InvalidInput, "a number of %d bytes is over the limit of %d", n, l.NumberBytes)
+		}
+	}
+	if kind != Array && kind != Object {
+		return nil
+	}
+	if depth++; depth > l.Depth {
+		return errs.New(errs.InvalidInput, "depth %d of nested arrays and objects is over the limit of %d", depth, l.Depth)
+	}
+	if kind == Array {
+		for item := range v.Items() {
+			if err := l.check(item, depth); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if n := v.Len(); n > l.Keys {
+		return errs.New(errs.InvalidInput, "an object of %d keys is over the limit of %d", n, l.Keys)
+	}
+	for name, value := range v.Fields() {
+		if len(name) > l.KeyBytes {
+			return errs.New(errs.InvalidInput, "a key of %d bytes is over the limit of %d", len(name), l.KeyBytes)
+		}
+		if err := l.check(value, depth); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package document
 import (
 	"encoding/binary"
 	"iter"
-	"math"
 	"sync"
 )
 
@@ -16,8 +15,11 @@ type part struct {
 // parts is room to gather the fields of a new document.
 type parts struct {
 	list []part
-	at   [MaxNames]uint16 // by column: the place of a patch's field, plus 1
+	at   [MaxNames]uint32 // by column: the place of a patch's field, plus 1
 	used []bool           // by place in the patch: it replaced a field
+	// names holds the places of a patch's fields whose names stand in it; it is made for
+	// patches with such fields only.
+	names map[string]int
 }
 
 var partsPool = sync.Pool{New: func() any { return new(parts) }}
@@ -25,7 +27,7 @@ var partsPool = sync.Pool{New: func() any { return new(parts) }}
 // release clears the references to the documents and gives the room back.
 func (p *parts) release() {
 	clear(p.list)
-	p.list = p.list[:0]
+	p.list, p.names = p.list[:0], nil
 	if cap(p.list) > 1<<14 {
 		p.list = nil
 	}
@@ -57,7 +59,8 @@ func Remap(dst, doc []byte, base int, to []uint16) []byte {
 
 // Merge appends to dst the document with doc's fields in their order, replaced by patch's where
 // it has them, and patch's other fields after them. Both are documents (form 0x09) over one
-// numbering. It allocates only when dst grows. It returns nil when the result would pass 4 GiB.
+// numbering. It allocates only when dst grows, or
+// for names that stand in patch. It returns nil when the result would pass 4 GiB.
 func Merge(dst, doc, patch []byte) []byte {
 	p := partsPool.Get().(*parts)
 	defer p.release()
@@ -66,12 +69,14 @@ func Merge(dst, doc, patch []byte) []byte {
 	if !ok {
 		changes.count = 0
 	}
-	inline := 0
 	for i := range changes.count {
-		if col := changes.col(patch, i); int(col) < len(p.at) && i < math.MaxUint16 {
-			p.at[col] = uint16(i + 1)
-		} else {
-			inline++
+		if col := changes.col(patch, i); int(col) < len(p.at) {
+			p.at[col] = uint32(i + 1)
+		} else if name, _, ok := splitName(changes.item(patch, i)); ok {
+			if p.names == nil {
+				p.names = make(map[string]int)
+			}
+			p.names[string(name)] = i
 		}
 	}
 	if cap(p.used) < changes.count {
@@ -86,7 +91,7 @@ func Merge(dst, doc, patch []byte) []byte {
 	}
 	for i := range original.count {
 		q := part{original.item(doc, i), original.col(doc, i)}
-		if j := p.find(patch, &changes, q, inline > 0); j >= 0 {
+		if j := p.find(q); j >= 0 {
 			used[j] = true
 			q.item = changes.item(patch, j)
 		}
@@ -105,20 +110,13 @@ func Merge(dst, doc, patch []byte) []byte {
 	return appendParts(dst, p.list)
 }
 
-// find returns the place of the field in patch that replaces q, or -1.
-func (p *parts) find(patch []byte, f *footer, q part, inline bool) int {
+// find returns the place of the field in the patch that replaces q, or -1.
+func (p *parts) find(q part) int {
 	if int(q.col) < len(p.at) {
 		return int(p.at[q.col]) - 1
 	}
-	if !inline {
-		return -1
-	}
-	name, _, ok := splitName(q.item)
-	for i := range f.count {
-		if col := f.col(patch, i); col != q.col || !ok {
-			continue
-		}
-		if other, _, ok := splitName(f.item(patch, i)); ok && string(other) == string(name) {
+	if name, _, ok := splitName(q.item); ok {
+		if i, ok := p.names[string(name)]; ok {
 			return i
 		}
 	}

@@ -47,6 +47,9 @@ func (n *Names) Lookup(name string) (col uint16, ok bool) {
 // Extend returns a dictionary in which the names of n keep their numbers and more follow.
 // It keeps copies of the new names and leaves n as it is.
 func (n *Names) Extend(more []string) *Names {
+	if n != nil && len(more) == 0 {
+		return n
+	}
 	size := min(n.Len()+len(more), MaxNames)
 	x := &Names{
 		list:  make([]string, n.Len(), size),

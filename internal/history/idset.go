@@ -53,20 +53,6 @@ func (s IDSet) All() iter.Seq[int64] {
 	}
 }
 
-// Contains reports whether the set holds an id.
-func (s IDSet) Contains(id int64) bool {
-	i, found := slices.BinarySearchFunc(s, id, func(r Run, id int64) int {
-		switch {
-		case r.Last < id:
-			return -1
-		case r.First > id:
-			return 1
-		}
-		return 0
-	})
-	return found && i < len(s)
-}
-
 func (s IDSet) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(s)))
 	var end int64

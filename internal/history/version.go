@@ -16,7 +16,7 @@ type Version struct {
 	Previous int64  // the commit before it that changed this data source; 0 for the first
 	Seq      int64  // 1 for the first version of the data source, without gaps
 	Time     int64  // milliseconds since 1970
-	Action   string // "commit", "insert", "restore" and so on
+	Action   string // "commit", "insert", "pre-restore" and so on
 	Source   string // the caller's label; may be empty
 	User     []byte // the user as JSON; nil when nobody was named
 

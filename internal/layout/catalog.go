@@ -16,12 +16,6 @@ func ReadSource(r storage.Reader, source int64) ([]byte, error) {
 	return readSealed(r, SourceKey(source))
 }
 
-// OpenSource returns the definition in a value of the catalog keyspace.
-func OpenSource(key, value []byte) ([]byte, error) {
-	_, payload, _, err := catalogSealer.Open(key, value)
-	return payload, err
-}
-
 // WriteSource stores the definition of a data source.
 func WriteSource(w storage.Writer, source int64, definition []byte) error {
 	return writeSealed(w, SourceKey(source), definition)

@@ -33,6 +33,9 @@ const flagTrashed = 1
 
 // ReadHead returns the counters of a data source, ok false when it does not exist.
 func ReadHead(r storage.Reader, source int64) (h Head, ok bool, err error) {
+	if source < 1 || source > MaxSource {
+		return h, false, nil // its key would be another's
+	}
 	key := HeadKey(source)
 	value, err := r.Get(Heads, key)
 	if err != nil || value == nil {

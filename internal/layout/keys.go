@@ -49,9 +49,6 @@ func HeadRange() (from, to []byte) { return []byte{kindHead}, []byte{kindHead + 
 // SourceKey is the key of a data source's definition.
 func SourceKey(source int64) []byte { return sourceKey(kindSource, source) }
 
-// SourceRange holds the definitions of all data sources, by id.
-func SourceRange() (from, to []byte) { return []byte{kindSource}, []byte{kindSource + 1} }
-
 // NameKey is the key of an interned column name.
 func NameKey(source int64, number uint16) []byte {
 	return binary.BigEndian.AppendUint16(sourceKey(kindName, source), number)
