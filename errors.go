@@ -80,7 +80,7 @@ func fromStorage(err error) error {
 		return errs.Wrap(errs.ReadOnly, err, "the database takes no writes")
 	case errors.Is(err, storage.ErrLocked):
 		return errs.Wrap(errs.Locked, err, "the database cannot be opened")
-	case errors.Is(err, storage.ErrNotDatabase):
+	case errors.Is(err, storage.ErrNotDatabase) && !errors.Is(err, storage.ErrCorrupt):
 		return errs.Wrap(errs.NotDatabase, err, "the database cannot be opened")
 	case errors.As(err, &commit) && commit.Outcome == storage.Unknown:
 		return errs.Wrap(errs.Unknown, err, "it is not known whether the write was applied; the database is read-only until opened again")

@@ -50,7 +50,7 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 	if err != nil {
 		return nil, err
 	}
-	rows, err := db.encode(nil, spec.Entries)
+	rows, err := db.encodeFlat(nil, spec.Entries)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,11 @@ func fresh(t *testing.T) *Bookings {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		report, err := db.Check(context.Background())
+		if err == nil {
+			err = report.Err()
+		}
+		if err := errors.Join(err, db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
