@@ -182,6 +182,7 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 		return 0, err
 	}
 	_, err = u.ds.db.write(ctx, u.options, func(t *tx) error {
+		n = 0
 		st, err := t.source(u.ds.id, false)
 		if err != nil {
 			return err
@@ -199,7 +200,10 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 		n, err = u.apply(st, ids, docs[0], docs[1:])
 		return err
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
 }
 
 // concerned returns the entries to change: every match, or what was evaluated, if

@@ -382,7 +382,6 @@ func ExampleDataSource_Versions() {
 	// Output:
 	// 3 delete by Ada on 3 entries
 	// 2 update by - on 3 entries
-	// 1 import by - on 0 entries
 }
 
 func ExampleDataSource_At() {

@@ -36,8 +36,13 @@ type VersionRef struct {
 	ID           int64
 }
 
+// creation is the action of the write that fills a data source as it is made. It
+// has a commit and a place in the log like any other, but no listed version (spec
+// 12.3): there is nothing before it to go back to.
+const creation = "create"
+
 // Create makes a data source. Entries given with it are written in the same
-// transaction.
+// transaction, and leave no listed version.
 func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteOption) (*DataSource, error) {
 	def, err := spec.definition()
 	if err != nil {
@@ -66,10 +71,10 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 		}
 		switch {
 		case spec.Version != nil:
-			st.begin("import")
+			st.begin(creation)
 			return t.copyVersion(st, *spec.Version)
 		case len(spec.Entries) > 0:
-			st.begin("import")
+			st.begin(creation)
 			_, err = st.insertAll(rows, nil)
 		}
 		return err

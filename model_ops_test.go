@@ -32,7 +32,7 @@ func (m *machine) create() {
 		s.columns = slices.Clone(v.columns)
 		m.add(s, rows, ids)
 		s.columns = slices.Clone(v.columns)
-		m.wrote(s, "import", nil, nil, -1)
+		m.wrote(s, "create", nil, nil, -1)
 		return
 	}
 	m.log("create")

@@ -79,7 +79,8 @@ type Page struct {
 	Offset int
 }
 
-// Versions lists the versions of the data source, newest first. On a handle for
+// Versions lists the versions of the data source, newest first. The write that
+// filled a data source as it was created is not listed. On a handle for
 // an old state it lists those that existed then.
 func (ds *DataSource) Versions(ctx context.Context, page Page) ([]Version, error) {
 	limit, skip := 1000, page.Offset
@@ -99,6 +100,9 @@ func (ds *DataSource) Versions(ctx context.Context, page Page) ([]Version, error
 		for h, err := range history.Range(r, ds.id, 0, st.commit+1, true) {
 			if err != nil {
 				return err
+			}
+			if h.Action == creation {
+				continue
 			}
 			if skip--; skip >= 0 {
 				continue
