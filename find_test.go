@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -206,7 +207,7 @@ func TestPages(t *testing.T) {
 					t.Errorf("%+v in pages of %d: %s", q, size, diff)
 				}
 			}
-			for _, p := range []siftdb.Query{{Limit: new(0)}, {Offset: 300}, {Offset: 1 << 40}, {Limit: new(5), Offset: 1 << 40}, {Limit: new(1 << 62), Offset: 1 << 62}} {
+			for _, p := range []siftdb.Query{{Limit: new(0)}, {Offset: 300}, {Offset: math.MaxInt}, {Limit: new(5), Offset: math.MaxInt}, {Limit: new(math.MaxInt), Offset: math.MaxInt}} {
 				p.Where, p.Order, p.Attributes, p.Distinct, p.IncludePagination = q.Where, q.Order, q.Attributes, q.Distinct, true
 				r := must[*siftdb.Result](t)(ds.Query(ctx, p))
 				if len(r.Entries) != 0 || r.Pagination.Total != int64(len(whole)) {
