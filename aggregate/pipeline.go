@@ -1,0 +1,326 @@
+package aggregate
+
+import (
+	"context"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+)
+
+// seq is a stream of documents between stages.
+type seq = iter.Seq2[Value, error]
+
+// stage wraps a stream in another.
+type stage interface {
+	run(e *env, in seq) seq
+}
+
+// stageEntry is an operator's line in a table of stages.
+type stageEntry func(c *compiler, arg Value) stage
+
+// Pipeline is a compiled pipeline. It is safe for concurrent use, unless Writes reports true.
+type Pipeline struct {
+	settings
+	stages []stage
+	slots  int
+	writes bool
+}
+
+// Writes reports whether the pipeline has a $merge or $out, which change the collections that
+// were given: such a pipeline must not run concurrently with itself.
+func (p *Pipeline) Writes() bool { return p.writes }
+
+// Run evaluates the pipeline over decoded documents, as ValueOf takes them, and returns plain
+// Go data that shares nothing with them.
+func (p *Pipeline) Run(ctx context.Context, docs []any) ([]any, error) {
+	return p.collect(ctx, docs, Value.Go)
+}
+
+// RunOrdered is like Run, with objects as query.D, whose keys are in order.
+func (p *Pipeline) RunOrdered(ctx context.Context, docs []any) ([]any, error) {
+	return p.collect(ctx, docs, Value.Ordered)
+}
+
+func (p *Pipeline) collect(ctx context.Context, docs []any, out func(Value) any) ([]any, error) {
+	result := []any{}
+	r := p.newRun(ctx)
+	in := func(yield func(Value, error) bool) {
+		for i, d := range docs {
+			v := ValueOf(d)
+			if v.kind == Missing {
+				yield(v, errs.New(errs.InvalidInput, "document %d, a %T, has no JSON form", i, d))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+	for v, err := range p.start(r, in) {
+		if err != nil {
+			return nil, err
+		}
+		if err := r.hold("pipeline", weight(v)); err != nil {
+			return nil, err
+		}
+		if err := r.hold("pipeline", copied(v)); err != nil {
+			return nil, err
+		}
+		result = append(result, out(v))
+	}
+	return result, nil
+}
+
+// Stream evaluates the pipeline over documents that come one by one, and gives its results as
+// they come. Stages such as $sort keep views of documents, so the documents must stay valid and
+// unchanged until the stream ends, and as long as its results are used.
+func (p *Pipeline) Stream(ctx context.Context, docs iter.Seq2[document.Value, error]) iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) {
+		in := func(yield func(Value, error) bool) {
+			for d, err := range docs {
+				if !yield(Stored(d), err) {
+					return
+				}
+			}
+		}
+		p.start(p.newRun(ctx), in)(yield)
+	}
+}
+
+func (p *Pipeline) newRun(ctx context.Context) *run {
+	r := &run{ctx: ctx, limits: p.limits, source: p.source, write: p.write,
+		now: float64(time.Now().UnixMilli()), cache: map[string]*collection{}}
+	return r
+}
+
+func (p *Pipeline) start(r *run, in seq) seq {
+	return func(yield func(Value, error) bool) {
+		if err := r.ctx.Err(); err != nil {
+			yield(Value{}, err)
+			return
+		}
+		e := &env{run: r, vars: make([]Value, p.slots)}
+		read := each(in, func(v Value) (Value, bool, error) {
+			r.credit += stepsPerDocument
+			return v, true, nil
+		})
+		for v, err := range chain(p.stages, e, read) {
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// chain puts stages one after the other; each document between two of them counts as work.
+func chain(stages []stage, e *env, in seq) seq {
+	out := counted(e, in)
+	for _, s := range stages {
+		out = counted(e, s.run(e, out))
+	}
+	return out
+}
+
+func counted(e *env, in seq) seq {
+	return func(yield func(Value, error) bool) {
+		for v, err := range in {
+			if err == nil {
+				err = e.run.step(1)
+			}
+			if err == nil {
+				err = e.run.fits("pipeline", v)
+			}
+			if err != nil {
+				yield(Value{}, err)
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// each is a stream in which f makes zero or one document of each.
+func each(in seq, f func(Value) (Value, bool, error)) seq {
+	return func(yield func(Value, error) bool) {
+		for v, err := range in {
+			keep := true
+			if err == nil {
+				v, keep, err = f(v)
+			}
+			if err != nil {
+				yield(Value{}, err)
+				return
+			}
+			if keep && !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// gather reads a whole stream, held by the memory limit; free gives the memory back.
+func gather(e *env, path string, in seq) (docs []Value, free func(), err error) {
+	held := 0
+	for v, err := range in {
+		if err != nil {
+			return nil, nil, err
+		}
+		w := weight(v)
+		held += w
+		if err := e.run.hold(path, w); err != nil {
+			return nil, nil, err
+		}
+		docs = append(docs, v)
+	}
+	return docs, func() { e.run.drop(held) }, nil
+}
+
+// gathered is a stream that f makes of all the documents.
+func gathered(e *env, path string, in seq, f func([]Value) ([]Value, error)) seq {
+	return func(yield func(Value, error) bool) {
+		docs, free, err := gather(e, path, in)
+		if err == nil {
+			docs, err = f(docs)
+		}
+		if err != nil {
+			yield(Value{}, err)
+			return
+		}
+		defer free()
+		for _, d := range docs {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// of gives documents as a stream.
+func of(docs []Value) seq {
+	return func(yield func(Value, error) bool) {
+		for _, d := range docs {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// pipeline compiles a list of stages.
+func (c *compiler) pipeline(v Value) []stage {
+	if v.kind != Array {
+		c.fail("a pipeline is a list of stages")
+		return nil
+	}
+	var list []stage
+	for i, x := range v.items() {
+		c.push(strconv.Itoa(i))
+		if x.kind != Object || x.size() != 1 {
+			c.fail("a stage is an object with one key")
+			return nil
+		}
+		if c.count++; c.limits.Stages > 0 && c.count > c.limits.Stages {
+			c.fail("the pipeline has more than %d stages", c.limits.Stages)
+			return nil
+		}
+		for name, arg := range x.fields() {
+			c.push(name)
+			s := c.stage(name, arg, i, v.size())
+			if c.err != nil {
+				return nil
+			}
+			c.pop()
+			list = append(list, s)
+		}
+		c.pop()
+	}
+	return fuse(list)
+}
+
+func (c *compiler) stage(name string, arg Value, i, n int) stage {
+	f, ok := c.stages[name]
+	switch {
+	case refused[name]:
+		c.fail("%s is not supported: a pipeline only reads, and runs no code", name)
+	case !ok:
+		c.fail("unknown stage %s", name)
+	case name == "$documents" && i > 0:
+		c.fail("$documents must be the first stage")
+	case (name == "$merge" || name == "$out") && (i < n-1 || c.inSub || c.inFacet):
+		c.fail("%s must be the last stage of the pipeline", name)
+	case (name == "$merge" || name == "$out") && c.write == nil && c.source != nil:
+		c.fail("%s is not supported: a pipeline only reads", name)
+	default:
+		s := f(c, arg)
+		if r, ok := s.(*redact); ok {
+			r.last = i == n-1
+		}
+		return s
+	}
+	return nil
+}
+
+// sub compiles a pipeline inside a stage.
+func (c *compiler) sub(v Value) []stage {
+	was := c.inSub
+	c.inSub = true
+	defer func() { c.inSub = was }()
+	return c.pipeline(v)
+}
+
+// fuse joins a $sort with a $limit behind it, which then keeps only the best.
+func fuse(list []stage) []stage {
+	for i := 0; i+1 < len(list); i++ {
+		s, ok := list[i].(*sorter)
+		if !ok {
+			continue
+		}
+		skipped := 0
+		for _, next := range list[i+1:] {
+			if k, ok := next.(skip); ok {
+				skipped += int(k)
+				continue
+			}
+			if l, ok := next.(limit); ok {
+				s.best = int(l) + skipped
+			}
+			break
+		}
+	}
+	return list
+}
+
+// options reads the options of a stage: an object with no other keys than these.
+func (c *compiler) options(name string, arg Value, known ...string) bool {
+	if arg.kind != Object {
+		c.fail("%s takes an object", name)
+		return false
+	}
+	c.onlyKeys(name, arg, known...)
+	return c.err == nil
+}
+
+// fieldName checks the name of a field that a stage makes.
+func (c *compiler) fieldName(v Value, what string) string {
+	if v.kind != String || v.str == "" || strings.HasPrefix(v.str, "$") || strings.ContainsRune(v.str, 0) {
+		c.fail("%s must be the name of a field", what)
+		return "_"
+	}
+	return v.str
+}
+
+// fieldSteps checks a path to a field, without a dollar sign.
+func (c *compiler) fieldSteps(v Value, what string) []step {
+	path := splitPath(c.fieldName(v, what))
+	if path == nil {
+		c.fail("%s: %q is no path", what, v.str)
+		return []step{{name: "_", index: -1}}
+	}
+	return path
+}
