@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 
+	"github.com/ohler55/ojg"
+	"github.com/ohler55/ojg/pretty"
+
 	"github.com/siftdb/siftdb"
 )
 
@@ -19,6 +22,7 @@ func (t *tour) largest(ctx context.Context) error {
 		return err
 	}
 	t.entries(list, "Name", "Region", "Population")
+	t.say("\nThe first of them, whole:\n\n%s\n", pretty.JSON(list[0].Map(), &ojg.Options{FloatFormat: "%.10g"}, 60.2))
 	return nil
 }
 
