@@ -265,7 +265,7 @@ func TestRetention(t *testing.T) {
 	t.Run("open read", func(t *testing.T) {
 		c := newClock()
 		options := c.options()
-		options.Retention.Versions, options.SnapshotAge = 1, 2*time.Second
+		options.Retention.Versions = 1
 		db := memoryDB(t, options)
 		ds := numbered(t, db, 3000)
 		want := texts(all(t, ds))
@@ -282,11 +282,16 @@ func TestRetention(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("an open read lost its versions: %s", diff)
 		}
+	})
+	t.Run("old read", func(t *testing.T) {
+		db := memoryDB(t, &siftdb.Options{Retention: siftdb.Retention{Versions: 1}, SnapshotAge: 20 * time.Millisecond})
+		ds := numbered(t, db, 3000)
+		ids := entryIDs(t, ds)
 		var failed error
 		n := 0
 		for _, err := range ds.Each(ctx, siftdb.Query{}) {
 			if failed = err; n == 0 {
-				time.Sleep(2100 * time.Millisecond)
+				time.Sleep(40 * time.Millisecond)
 				write(t, ds, ids[len(ids)-1], 3)
 			}
 			n++

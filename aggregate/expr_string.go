@@ -172,7 +172,7 @@ func substrBytes(c *call, e *env, a []Value) Value {
 	case start < 0 || start >= len(s):
 		return text("")
 	}
-	end := min(start+n, len(s))
+	end := start + min(n, len(s)-start)
 	if !utf8.RuneStart(s[start]) || end < len(s) && !utf8.RuneStart(s[end]) {
 		return c.fail(e, "would cut a character in two")
 	}
