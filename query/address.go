@@ -204,6 +204,8 @@ func bind(n node, s *Schema) node {
 		return &or{bindAll(n.nodes, s)}
 	case *not:
 		return &not{bind(n.node, s)}
+	case *strictNode:
+		return &strictNode{n.strict.bind(s)}
 	case *keyed:
 		k := *n
 		k.target = n.resolve(s)

@@ -12,6 +12,9 @@
 // a data source may do: addressing entry fields and columns by their whole name, $filters, and
 // the extensions of equality and of $like.
 //
+// All and Any combine compiled wheres, as the filter of a view and the where of a query are.
+// WithSession gives the values that start with `session.` in such a filter.
+//
 // The package also holds the other parts of a query that name columns: ParseOrder for the
 // order, ParseAttributes and Projection for the columns returned, and Path for one column.
 package query

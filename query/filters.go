@@ -12,6 +12,8 @@ type filter struct {
 	condition string
 	value     document.Value
 	member    document.Value
+	anyOf     bool // the value is a list of the session: one of its members is meant
+	nothing   bool // some part is a value of the session that equals nothing
 }
 
 // conditions are the conditions of $filters. A nil node means that the member is not
@@ -35,6 +37,9 @@ var conditions = map[string]func(c *compiler, f filter) (node, error){
 	"dateafter":   dateFilter,
 	"datebetween": dateFilter,
 }
+
+// valueless are the conditions that take no value.
+var valueless = map[string]bool{"empty": true, "notempty": true}
 
 func compileFilters(c *compiler, o operand) (node, error) {
 	if o.level != documentLevel {
@@ -62,9 +67,8 @@ func (c *compiler) filter(member document.Value) (node, error) {
 	if member.Kind() != document.Object {
 		return nil, c.fail("a member of $filters must be an object")
 	}
-	f := filter{member.Field("condition").Str(), member.Field("value"), member}
-	column := member.Field("column")
-	if f.condition == "none" || column.Str() == "none" {
+	f := filter{condition: member.Field("condition").Str(), value: member.Field("value"), member: member}
+	if f.condition == "none" || member.Field("column").Str() == "none" {
 		return nil, nil
 	}
 	compile, ok := conditions[f.condition]
@@ -72,9 +76,20 @@ func (c *compiler) filter(member document.Value) (node, error) {
 		c.push("condition")
 		return nil, c.fail("Unknown condition %s", appendText(nil, member.Field("condition")))
 	}
+	written := member.Field("column").Kind() == document.String
+	if err := c.insertFilter(&f); err != nil {
+		return nil, err
+	}
+	column := f.member.Field("column")
+	if written && column.Kind() == document.Absent {
+		return never{}, nil
+	}
 	if column.Kind() != document.String {
 		c.push("column")
 		return nil, c.fail("a member of $filters needs the name of a column")
+	}
+	if f.nothing && !valueless[f.condition] {
+		return newKeyed(column.Str(), true, nothingFilter(f.condition)), nil
 	}
 	n, err := compile(c, f)
 	if err != nil || n == nil {
@@ -105,11 +120,31 @@ type filterEqual struct {
 }
 
 func equalFilter(_ *compiler, f filter) (node, error) {
-	if !isSet(f.value) {
+	not := f.condition == "!="
+	switch {
+	case f.anyOf:
+		return equalToAny(f.value, not), nil
+	case !isSet(f.value):
 		return nil, nil
 	}
-	text, ok := filterText(f.value, nil)
-	return &filterEqual{text: lower(string(text)), never: !ok, not: f.condition == "!="}, nil
+	return newFilterEqual(f.value, not), nil
+}
+
+func newFilterEqual(v document.Value, not bool) *filterEqual {
+	text, ok := filterText(v, nil)
+	return &filterEqual{text: lower(string(text)), never: !ok, not: not}
+}
+
+// equalToAny compiles == and != with a list of the session.
+func equalToAny(list document.Value, negated bool) node {
+	members := &or{nodes: []node{}}
+	for m := range list.Items() {
+		members.nodes = append(members.nodes, newFilterEqual(m, false))
+	}
+	if negated {
+		return &not{members}
+	}
+	return members
 }
 
 func (n *filterEqual) test(_ *Record, v document.Value, _ place) verdict {

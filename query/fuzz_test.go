@@ -2,6 +2,7 @@ package query
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -16,6 +17,7 @@ func FuzzCompile(f *testing.F) {
 	for i, v := range readVectors(f) {
 		if i%20 == 0 {
 			f.Add([]byte(v.Query))
+			f.Add([]byte(strings.ReplaceAll(string(v.Query), `:"`, `:"session.`)))
 		}
 	}
 	f.Fuzz(func(t *testing.T, where []byte) {
@@ -26,7 +28,16 @@ func FuzzCompile(f *testing.F) {
 				}
 			}
 		}
+		if m, err := Compile(where, ForDataSource(), WithSession(hostileSession)); err == nil {
+			m.Match(M{"a": []any{1, "x", M{"b": nil}}})
+		}
 	})
+}
+
+// hostileSession finds every kind of value, by the length of what is asked for.
+func hostileSession(path string) (any, bool) {
+	found := []any{"session.a", nil, []any{"session.", nil, M{"$where": 1}, []any{M{}}}, M{"$foo": M{}}, []any{}, "", 5, "("}
+	return found[len(path)%len(found)], len(path)%9 != 0
 }
 
 // FuzzMatch tests any document with any where: every form of the document gives one answer,

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -26,15 +27,22 @@ func compileIn(c *compiler, o operand) (node, error) {
 	if o.arg.Kind() != document.Array {
 		return n, n.add(c, o.arg, "")
 	}
-	for i := range o.arg.Len() {
-		if err := n.add(c, o.arg.At(i), strconv.Itoa(i)); err != nil {
-			return nil, err
+	list, err := c.spliced(o.arg)
+	if err != nil {
+		return nil, err
+	}
+	return n, n.addAll(c, list)
+}
+
+// addAll adds the members of a list.
+func (n *in) addAll(c *compiler, list document.Value) error {
+	for i := range list.Len() {
+		if err := n.add(c, list.At(i), strconv.Itoa(i)); err != nil {
+			return err
 		}
 	}
-	for i, j := 0, len(n.nodes)-1; i < j; i, j = i+1, j-1 {
-		n.nodes[i], n.nodes[j] = n.nodes[j], n.nodes[i]
-	}
-	return n, nil
+	slices.Reverse(n.nodes)
+	return nil
 }
 
 func compileNin(c *compiler, o operand) (node, error) {
@@ -45,6 +53,8 @@ func compileNin(c *compiler, o operand) (node, error) {
 func (n *in) add(c *compiler, v document.Value, at string) error {
 	k := newConstant(v)
 	switch kindOf(v) {
+	case document.Absent: // a session value that equals nothing
+		return nil
 	case document.Object:
 		if at != "" {
 			c.push(at)

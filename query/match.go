@@ -49,7 +49,7 @@ func (m *Matcher) MatchRecord(r *Record) bool { return m.test(r, r.Data) }
 
 func (m *Matcher) test(r *Record, v document.Value) bool {
 	if m.strict != nil {
-		return m.strict.match(r, v)
+		return m.strict.test(r, v) == yes
 	}
 	return m.root.test(r, v, here) == yes
 }

@@ -49,9 +49,12 @@ func init() {
 	}
 }
 
-func compileEq(c *compiler, o operand) (node, error) { return c.equality(o.arg), nil }
+func compileEq(c *compiler, o operand) (node, error) { return c.equality(o.arg) }
 
-func compileNe(c *compiler, o operand) (node, error) { return &not{c.equality(o.arg)}, nil }
+func compileNe(c *compiler, o operand) (node, error) {
+	n, err := c.equality(o.arg)
+	return &not{n}, err
+}
 
 func compileOrder(rel relation) compileFunc {
 	return func(_ *compiler, o operand) (node, error) {

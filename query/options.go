@@ -20,6 +20,7 @@ type settings struct {
 	data      bool // the where is on a data source
 	countable bool
 	limits    Limits
+	session   func(path string) (value any, ok bool) // nil: the where has no session values
 }
 
 // WithDialect chooses the dialect.

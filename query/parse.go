@@ -19,6 +19,9 @@ func Compile(where any, opts ...Option) (*Matcher, error) {
 	for _, opt := range opts {
 		opt(&c.settings)
 	}
+	if c.session != nil && c.dialect == Strict {
+		return nil, c.fail("the Strict dialect has no session values")
+	}
 	v, err := readWhere(where, c.limits)
 	if err != nil {
 		return nil, err
@@ -105,8 +108,9 @@ const (
 // compiler compiles one where.
 type compiler struct {
 	settings
-	path   []string // the place that is being compiled
-	inList int      // how many lists of $in or $nin stand around it
+	path      []string // the place that is being compiled
+	inList    int      // how many lists of $in or $nin stand around it
+	inFilters bool     // it is inside a member of $filters
 }
 
 func (c *compiler) push(key string) { c.path = append(c.path, key) }
@@ -119,7 +123,7 @@ func (c *compiler) fail(format string, args ...any) error {
 // operand compiles an operand: an object with operators and keys, or a value to be equal to.
 func (c *compiler) operand(v document.Value, lv level) (node, error) {
 	if v.Kind() != document.Object {
-		return c.equality(v), nil
+		return c.equality(v)
 	}
 	nodes := []node{}
 	for key, arg := range v.Fields() {
@@ -143,7 +147,7 @@ func (c *compiler) operand(v document.Value, lv level) (node, error) {
 // key compiles one key of an operand.
 func (c *compiler) key(key string, arg, parent document.Value, lv level) (node, error) {
 	if op, ok := operators[key]; ok && (c.data || !dataOperators[key]) {
-		return op(c, operand{arg: arg, parent: parent, level: lv})
+		return c.operator(key, op, operand{arg: arg, parent: parent, level: lv})
 	}
 	if strings.HasPrefix(key, "$") {
 		if c.inList > 0 && !c.data {
@@ -187,10 +191,24 @@ func (c *compiler) members(list document.Value, lv level) ([]node, error) {
 	return nodes, nil
 }
 
-func (c *compiler) equality(v document.Value) node {
+// equality compiles a value to be equal to. What equals nothing is absent, and a list of the
+// session is one of $in.
+func (c *compiler) equality(v document.Value) (node, error) {
+	found, asks, err := c.insert(v)
+	if err != nil {
+		return nil, err
+	}
+	if asks && found.Kind() == document.Array {
+		n := &in{}
+		return n, n.addAll(c, found)
+	}
+	v, ok, err := c.literal(v)
+	if !ok || err != nil {
+		return never{}, err
+	}
 	n := &eq{constant: newConstant(v)}
 	if c.data && v.Kind() == document.Array && v.Len() > 0 {
 		n.deep, n.operand = true, v
 	}
-	return n
+	return n, nil
 }

@@ -84,7 +84,7 @@ func (s *strict) matchesAll() bool {
 	return s.root.kind == strictGroup && len(s.root.children) == 0
 }
 
-func (s *strict) match(r *Record, v document.Value) bool {
+func (s *strict) test(r *Record, v document.Value) verdict {
 	run := strictRuns.Get().(*strictRun)
 	if cap(run.states) < s.count {
 		run.states = make([]strictState, s.count)
@@ -93,10 +93,13 @@ func (s *strict) match(r *Record, v document.Value) bool {
 	s.root.reset(run)
 	// At the top the owner is the list of the documents that are being filtered.
 	s.root.next(run, v, strictPlace{list: true, there: true, numeric: true, leaf: true})
-	ok := run.keeps(s.root) && !run.failed
+	answer := verdictOf(run.keeps(s.root))
+	if run.failed {
+		answer = failed
+	}
 	run.record = nil
 	strictRuns.Put(run)
-	return ok
+	return answer
 }
 
 func (run *strictRun) keeps(o *strictOp) bool  { return run.states[o.number]&keep != 0 }
