@@ -2,6 +2,7 @@ package document
 
 import (
 	"encoding/json"
+	"iter"
 	"strings"
 )
 
@@ -37,18 +38,39 @@ func toGo(v Value, depth int) any {
 		}
 	case Object:
 		m := make(map[string]any, v.Len())
-		for name, e := range v.Fields() {
-			if e.raw == nil && e.v == nil {
-				continue
-			}
-			if v.raw != nil && v.raw[0] != tagDoc {
-				name = strings.Clone(name)
-			}
+		for name, e := range v.keptFields() {
 			m[name] = toGo(e, depth+1)
 		}
 		return m
 	}
 	return nil
+}
+
+// keptFields yields the fields of an object that are there, with names that outlive it: those of
+// a dictionary as they are, those that stand in stored bytes as copies.
+func (x Value) keptFields() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		if x.raw == nil {
+			for name, e := range x.Fields() {
+				if (e.raw != nil || e.v != nil) && !yield(name, e) {
+					return
+				}
+			}
+			return
+		}
+		for k := walk(x.raw, x.Names()); k.next(); {
+			if len(k.value) == 0 {
+				continue
+			}
+			name := k.name
+			if x.raw[0] != tagDoc || k.col == inlineCol {
+				name = strings.Clone(name)
+			}
+			if !yield(name, Value{raw: k.value}) {
+				return
+			}
+		}
+	}
 }
 
 // goNumber returns a number as a float64 where that has the same decimal value.
