@@ -3,6 +3,7 @@ package aggregate
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // accumulator folds values into one. A result may be asked for between two values.
@@ -28,10 +29,10 @@ func allAccumulators() map[string]accumulatorFunc {
 	return map[string]accumulatorFunc{
 		"$sum":            folding(func(*accumulation, int) accumulator { return &sum{} }),
 		"$avg":            folding(func(*accumulation, int) accumulator { return &average{} }),
-		"$min":            folding(func(*accumulation, int) accumulator { return &extreme{order: -1} }),
-		"$max":            folding(func(*accumulation, int) accumulator { return &extreme{order: 1} }),
-		"$first":          folding(func(*accumulation, int) accumulator { return &first{} }),
-		"$last":           folding(func(*accumulation, int) accumulator { return &final{} }),
+		"$min":            folding(func(a *accumulation, _ int) accumulator { return &extreme{path: a.path, order: -1} }),
+		"$max":            folding(func(a *accumulation, _ int) accumulator { return &extreme{path: a.path, order: 1} }),
+		"$first":          folding(func(a *accumulation, _ int) accumulator { return &first{path: a.path} }),
+		"$last":           folding(func(a *accumulation, _ int) accumulator { return &final{path: a.path} }),
 		"$push":           folding(func(a *accumulation, _ int) accumulator { return &pushed{path: a.path} }),
 		"$addToSet":       folding(func(a *accumulation, _ int) accumulator { return &distinct{path: a.path, seen: set{}} }),
 		"$concatArrays":   folding(func(a *accumulation, _ int) accumulator { return &joined{pushed: pushed{path: a.path}} }),
@@ -91,6 +92,7 @@ func (a *accumulation) begin(e *env, id, doc Value) accumulator {
 		w, ok := v.whole()
 		if !ok || w < 1 {
 			e.fail(a.path, "%s takes a positive whole n, not %s", a.name, clip(string(v.AppendJSON(nil))))
+			w = 1
 		}
 		n = int(min(w, math.MaxInt32))
 	}
@@ -148,15 +150,27 @@ func (s *average) result(*env) Value {
 	return number(s.total / float64(s.n))
 }
 
-// extreme is $min with order -1, and $max.
+// replace keeps a value in the place of another.
+func (e *env) replace(path string, old, v Value) Value {
+	v = e.run.detach(v)
+	e.keep(path, weight(v)-weight(old))
+	return v
+}
+
+// extreme is $min with order -1, and $max. Without a path it does not count what it keeps.
 type extreme struct {
+	path  string
 	order int
 	v     Value
 }
 
-func (s *extreme) add(_ *env, v Value) {
-	if !v.nullish() && (s.v.kind == Missing || compare(v, s.v)*s.order > 0) {
+func (s *extreme) add(e *env, v Value) {
+	switch {
+	case v.nullish() || s.v.kind != Missing && compare(v, s.v)*s.order <= 0:
+	case s.path == "":
 		s.v = v
+	default:
+		s.v = e.replace(s.path, s.v, v)
 	}
 }
 
@@ -168,20 +182,24 @@ func (s *extreme) result(*env) Value {
 }
 
 type first struct {
-	v  Value
-	is bool
+	path string
+	v    Value
+	is   bool
 }
 
-func (s *first) add(_ *env, v Value) {
+func (s *first) add(e *env, v Value) {
 	if !s.is {
-		s.v, s.is = v, true
+		s.v, s.is = e.replace(s.path, s.v, v), true
 	}
 }
 func (s *first) result(*env) Value { return s.v }
 
-type final struct{ v Value }
+type final struct {
+	path string
+	v    Value
+}
 
-func (s *final) add(_ *env, v Value) { s.v = v }
+func (s *final) add(e *env, v Value) { s.v = e.replace(s.path, s.v, v) }
 func (s *final) result(*env) Value   { return s.v }
 
 type pushed struct {
@@ -193,8 +211,7 @@ func (s *pushed) add(e *env, v Value) {
 	if v.kind == Missing {
 		v = null
 	}
-	e.keep(s.path, weight(v))
-	s.list = append(s.list, v)
+	s.list = append(s.list, e.retain(s.path, v))
 }
 func (s *pushed) result(*env) Value { return arrayOf(slices.Clip(s.list)) }
 
@@ -211,9 +228,9 @@ func (s *distinct) add(e *env, v Value) {
 	}
 	s.key = appendKey(s.key[:0], v)
 	if !s.seen[string(s.key)] {
-		e.keep(s.path, weight(v)+len(s.key)+32)
+		e.keep(s.path, len(s.key)+32)
 		s.seen[string(s.key)] = true
-		s.list = append(s.list, v)
+		s.list = append(s.list, e.retain(s.path, v))
 	}
 }
 func (s *distinct) result(*env) Value { return arrayOf(slices.Clip(s.list)) }
@@ -259,13 +276,19 @@ func (s *merged) add(e *env, v Value) {
 		return
 	}
 	for k, f := range v.fields() {
-		if s.o.get(k).kind == Missing {
-			e.keep(s.path, len(k)+weight(f))
+		old := s.o.get(k)
+		if old.kind == Missing {
+			e.keep(s.path, len(k)+valueSize)
+			k = strings.Clone(k)
 		}
-		s.o.set(k, f)
+		s.o.set(k, e.replace(s.path, old, f))
 	}
 }
-func (s *merged) result(*env) Value { return objectOf(objectOf(s.o).own()) }
+
+func (s *merged) result(e *env) Value {
+	e.step(len(s.o.keys))
+	return objectOf(objectOf(s.o).own())
+}
 
 // deviation is Welford's.
 type deviation struct {
@@ -341,8 +364,11 @@ type trailing struct {
 
 func (s *trailing) add(e *env, v Value) {
 	s.pushed.add(e, v)
-	if len(s.list) >= 2*s.n+16 {
-		s.list = append(s.list[:0:0], s.list[len(s.list)-s.n:]...)
+	if out := len(s.list) - s.n; out >= s.n+16 {
+		for _, v := range s.list[:out] {
+			e.keep(s.path, -weight(v))
+		}
+		s.list = append(s.list[:0:0], s.list[out:]...)
 	}
 }
 

@@ -55,6 +55,56 @@ func BenchmarkMatchGroupStored(b *testing.B) {
 	}
 }
 
+// row is a lazy entry over stored columns.
+type row struct{ data document.Value }
+
+func (r *row) Len() int         { return 2 }
+func (r *row) Key(i int) string { return []string{"id", "data"}[i] }
+func (r *row) Field(key string) aggregate.Value {
+	switch key {
+	case "id":
+		return aggregate.NumberOf(1)
+	case "data":
+		return aggregate.Stored(r.data)
+	}
+	return aggregate.Value{}
+}
+
+// BenchmarkMatchGroupLazy is the same over lazy objects whose columns are stored.
+func BenchmarkMatchGroupLazy(b *testing.B) {
+	var texts []string
+	for i := range 10_000 {
+		texts = append(texts, fmt.Sprintf(`{"name":"n%d","age":%d,"city":"c%d"}`, i, i%90, i%50))
+	}
+	var rows []*row
+	for d := range stored(b, texts...) {
+		rows = append(rows, &row{d})
+	}
+	p, err := aggregate.Compile(benchPipeline)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		for _, err := range p.StreamValues(context.Background(), func(yield func(aggregate.Value, error) bool) {
+			for _, r := range rows {
+				if !yield(aggregate.LazyObject(r, 100), nil) {
+					return
+				}
+			}
+		}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != 50 {
+			b.Fatal(n)
+		}
+	}
+}
+
 // BenchmarkSortLimit keeps the best ten of 10,000 documents.
 func BenchmarkSortLimit(b *testing.B) {
 	docs := make([]any, 10_000)

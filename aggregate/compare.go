@@ -36,12 +36,12 @@ func compare(a, b Value) int {
 		}
 		return cmp.Compare(n, m)
 	case Object:
-		x, y := sortedKeys(a), sortedKeys(b)
+		x, y := sortedFields(a), sortedFields(b)
 		for i := range min(len(x), len(y)) {
-			if c := strings.Compare(x[i], y[i]); c != 0 {
+			if c := strings.Compare(x[i].key, y[i].key); c != 0 {
 				return c
 			}
-			if c := compare(a.field(x[i]), b.field(y[i])); c != 0 {
+			if c := compare(x[i].val, y[i].val); c != 0 {
 				return c
 			}
 		}
@@ -50,13 +50,20 @@ func compare(a, b Value) int {
 	return 0
 }
 
-func sortedKeys(v Value) []string {
-	keys := make([]string, 0, v.size())
-	for k := range v.fields() {
-		keys = append(keys, k)
+type member struct {
+	key string
+	val Value
+}
+
+// sortedFields gives the fields of an object by key. It reads them in one pass: to look one up
+// may take as long as the object is.
+func sortedFields(v Value) []member {
+	list := make([]member, 0, v.size())
+	for k, f := range v.fields() {
+		list = append(list, member{k, f})
 	}
-	slices.Sort(keys)
-	return keys
+	slices.SortFunc(list, func(a, b member) int { return strings.Compare(a.key, b.key) })
+	return list
 }
 
 // equal reports whether two values are the same; the order of an object's keys does not count.
@@ -81,6 +88,9 @@ func equal(a, b Value) bool {
 	case Object:
 		if a.size() != b.size() {
 			return false
+		}
+		if a.size() > linear {
+			return slices.EqualFunc(sortedFields(a), sortedFields(b), func(x, y member) bool { return x.key == y.key && equal(x.val, y.val) })
 		}
 		for k, x := range a.fields() {
 			if !equal(x, b.field(k)) {
@@ -114,12 +124,12 @@ func appendKey(dst []byte, v Value) []byte {
 			dst = appendKey(dst, x)
 		}
 	case Object:
-		keys := sortedKeys(v)
-		dst = binary.AppendUvarint(dst, uint64(len(keys)))
-		for _, k := range keys {
-			dst = binary.AppendUvarint(dst, uint64(len(k)))
-			dst = append(dst, k...)
-			dst = appendKey(dst, v.field(k))
+		list := sortedFields(v)
+		dst = binary.AppendUvarint(dst, uint64(len(list)))
+		for _, m := range list {
+			dst = binary.AppendUvarint(dst, uint64(len(m.key)))
+			dst = append(dst, m.key...)
+			dst = appendKey(dst, m.val)
 		}
 	}
 	return dst

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"reflect"
 	"slices"
@@ -64,7 +65,7 @@ func Compile(pipeline any, opts ...Option) (*Pipeline, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	p.slots, p.writes = *c.slots, c.writes
+	p.slots, p.writes, p.sources = *c.slots, c.writes, c.sources
 	return p, nil
 }
 
@@ -85,7 +86,8 @@ type compiler struct {
 	inFacet      bool
 	inSub        bool
 	writes       bool
-	byQuery      bool // comparisons follow the rules of queries
+	sources      []any // the collections that are read, each once
+	byQuery      bool  // comparisons follow the rules of queries
 	err          error
 }
 
@@ -96,14 +98,18 @@ type binding struct {
 
 func (c *compiler) push(key string) { c.path = append(c.path, key) }
 func (c *compiler) pop()            { c.path = c.path[:len(c.path)-1] }
-func (c *compiler) at() string      { return strings.Join(c.path, ".") }
+func (c *compiler) at() string      { return clipTo(strings.Join(c.path, "."), longestText) }
 
+// fail notes the first fault. What the caller sent is shown in part, however long it is.
 func (c *compiler) fail(format string, args ...any) expr {
 	if c.err == nil {
-		c.err = errs.At(errs.InvalidQuery, c.at(), format, args...)
+		c.err = errs.At(errs.InvalidQuery, c.at(), "%s", clipTo(fmt.Sprintf(format, args...), longestText))
 	}
 	return literal{null}
 }
+
+// longestText is how many bytes of a message or a path are shown.
+const longestText = 500
 
 // bind adds a variable to the scope and returns its slot.
 func (c *compiler) bind(name string) int {
@@ -253,23 +259,30 @@ func (c *compiler) expr(v Value) expr {
 			return c.reference(v.str)
 		}
 	case Array:
-		list := make([]expr, v.size())
-		constant := true
-		for i, x := range v.items() {
-			c.push(strconv.Itoa(i))
-			list[i] = c.expr(x)
-			c.pop()
-			_, is := list[i].(literal)
-			constant = constant && is
-		}
-		if constant {
-			return literal{v}
-		}
-		return &arrayExpr{list, c.at()}
+		return c.arrayExpr(v)
 	case Object:
 		return c.objectExpr(v)
 	}
 	return literal{v}
+}
+
+func (c *compiler) arrayExpr(v Value) expr {
+	list := make([]expr, v.size())
+	known := make([]Value, 0, v.size())
+	for i, x := range v.items() {
+		c.push(strconv.Itoa(i))
+		list[i] = c.expr(x)
+		c.pop()
+		if l, is := list[i].(literal); is && l.v.kind != Missing {
+			known = append(known, l.v)
+		} else if is {
+			known = append(known, null)
+		}
+	}
+	if len(known) == len(list) {
+		return literal{arrayOf(known)}
+	}
+	return &arrayExpr{list, c.at()}
 }
 
 func (c *compiler) objectExpr(v Value) expr {
@@ -438,9 +451,9 @@ func (c *compiler) reference(s string) expr {
 		case path == nil:
 			return c.fail("%q is no path", s)
 		case len(path) == 1:
-			return &topField{path[0].name, path}
+			return &topField{path[0].name, fieldPath{path, c.at()}}
 		}
-		return &fieldPath{path}
+		return &fieldPath{path, c.at()}
 	}
 	name, rest, dotted := strings.Cut(name, ".")
 	var path []step
@@ -451,14 +464,14 @@ func (c *compiler) reference(s string) expr {
 	}
 	for i := len(c.scope) - 1; i >= 0; i-- {
 		if c.scope[i].name == name {
-			return &variable{c.scope[i].slot, path}
+			return &variable{c.scope[i].slot, path, c.at()}
 		}
 	}
 	switch name {
 	case "ROOT":
-		return &rootPath{path}
+		return &rootPath{path, c.at()}
 	case "CURRENT", "this":
-		return &fieldPath{path}
+		return &fieldPath{path, c.at()}
 	case "NOW":
 		return nowValue{}
 	case "REMOVE":

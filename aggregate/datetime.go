@@ -148,6 +148,24 @@ func zone(s string) (*time.Location, bool) {
 	return loc, err == nil
 }
 
+// zone is like the function zone, and reads a zone from the database once a run.
+func (r *run) zone(s string) *time.Location {
+	loc, ok := r.zones[s]
+	if ok {
+		return loc
+	}
+	if loc, ok = zone(s); !ok {
+		return nil
+	}
+	if r.zones == nil {
+		r.zones = map[string]*time.Location{}
+	}
+	if len(r.zones) < 100 {
+		r.zones[strings.Clone(s)] = loc
+	}
+	return loc
+}
+
 // zoneArg gives the zone that an argument names; missing is UTC. At null it gives nil.
 func (c *call) zoneArg(e *env, v Value) *time.Location {
 	switch v.kind {
@@ -156,7 +174,7 @@ func (c *call) zoneArg(e *env, v Value) *time.Location {
 	case Null:
 		return nil
 	case String:
-		if loc, ok := zone(v.str); ok {
+		if loc := e.run.zone(v.str); loc != nil {
 			return loc
 		}
 	}

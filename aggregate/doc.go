@@ -1,8 +1,10 @@
 // Package aggregate runs pipelines of stages, as MongoDB does, over JSON documents.
 //
 // Compile checks a pipeline once and Run evaluates it over decoded documents; Stream does
-// the same document by document, over stored ones too. The package knows nothing of storage:
-// other collections, for $lookup and its like, come in through WithCollections or WithSource.
+// the same document by document, over stored ones too, and StreamValues over documents whose
+// fields are made when they are asked for (LazyObject). The package knows nothing of storage:
+// other collections, for $lookup and its like, come in through WithCollections or WithSource;
+// Sources says which a pipeline reads, and Prefilter what a where can leave out beforehand.
 //
 //	p, err := aggregate.Compile(`[{"$match": {"n": {"$gt": 1}}}, {"$group": {"_id": "$kind", "n": {"$sum": "$n"}}}]`)
 //	out, err := p.Run(ctx, docs)

@@ -139,7 +139,11 @@ func dateTrunc(c *call, e *env, a []Value) Value {
 	if !ok || !ok2 || unit == "" || loc == nil || a[2].kind == Null {
 		return null
 	}
-	return c.date(e, float64(truncDate(t.In(loc), unit, bin, start).UnixMilli()))
+	t = truncDate(t.In(loc), unit, bin, start)
+	if y := t.Year(); y < -300_000 || y > 300_000 {
+		return c.fail(e, "gives a date out of range")
+	}
+	return c.date(e, float64(t.UnixMilli()))
 }
 
 // truncDate gives the beginning of the bin of so many units, counted from 2000, that a time

@@ -228,7 +228,8 @@ func scanDate(s, format string, loc *time.Location) (float64, bool) {
 			return 0, false
 		}
 	}
-	if p.s != "" || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+	if p.s != "" || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 ||
+		yearDay > 366 || isoWeek < 1 || isoWeek > 53 || isoDay < 1 || isoDay > 7 {
 		return 0, false
 	}
 	switch {

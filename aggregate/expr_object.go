@@ -68,6 +68,9 @@ func objectToArray(c *call, e *env, a []Value) Value {
 	case a[0].kind != Object:
 		return c.fail(e, "takes an object, not %s", typeName(a[0]))
 	}
+	if !e.spend(c.path, a[0].size()*4*valueSize) {
+		return null
+	}
 	list := make([]Value, 0, a[0].size())
 	for k, f := range a[0].fields() {
 		list = append(list, objectOf(&object{keys: []string{"k", "v"}, vals: []Value{text(k), f}}))
@@ -103,11 +106,11 @@ func compileGetField(c *compiler, arg Value) expr {
 	if arg.kind == Object && arg.field("field").kind != Missing {
 		x.args = c.named("$getField", "field input?", arg)
 		if arg.field("input").kind == Missing && c.err == nil {
-			x.args[1] = &fieldPath{}
+			x.args[1] = &fieldPath{at: x.path}
 		}
 		return x
 	}
-	x.args = append(c.positional("$getField", operator{min: 1, max: 1}, arg), &fieldPath{})
+	x.args = append(c.positional("$getField", operator{min: 1, max: 1}, arg), &fieldPath{at: x.path})
 	return x
 }
 

@@ -85,7 +85,7 @@ func regexFindAll(c *call, e *env, p *pattern, s string, ok bool) Value {
 			ends[i], at = points, m[1]
 		}
 		for i, n := range matchIndexes(starts, ends) {
-			if !e.spend(c.path, 6*valueSize) {
+			if !e.spend(c.path, (6+len(all[i])/2)*valueSize) {
 				return null
 			}
 			list = append(list, found(s, all[i], n))

@@ -130,7 +130,8 @@ func anyTrue(c *call, e *env, a []Value) Value {
 	if a[0].kind != Array {
 		return c.fail(e, "takes a list, not %s", typeName(a[0]))
 	}
-	for _, v := range a[0].items() {
+	list, _ := c.array(e, a[0])
+	for _, v := range list {
 		if v.truth() {
 			return boolean(true)
 		}
@@ -142,7 +143,8 @@ func allTrue(c *call, e *env, a []Value) Value {
 	if a[0].kind != Array {
 		return c.fail(e, "takes a list, not %s", typeName(a[0]))
 	}
-	for _, v := range a[0].items() {
+	list, _ := c.array(e, a[0])
+	for _, v := range list {
 		if !v.truth() {
 			return boolean(false)
 		}

@@ -57,7 +57,7 @@ func (c *call) asText(e *env, v Value) (string, bool) {
 	case String:
 		return v.str, true
 	case Number:
-		return string(appendNumber(nil, v)), true
+		return numberText(v), true
 	case Date:
 		return isoText(v), true
 	}
@@ -87,6 +87,19 @@ func compareFolded(c *call, e *env, a []Value) Value {
 // white is what $trim removes by default.
 const white = "\x00 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 
+// cutset reports which code points are among chars. Of many chars it makes a set, so that a
+// text is not compared with each of them.
+func cutset(chars string) func(rune) bool {
+	if len(chars) <= 64 {
+		return func(r rune) bool { return strings.ContainsRune(chars, r) }
+	}
+	in := make(map[rune]bool)
+	for _, r := range chars {
+		in[r] = true
+	}
+	return func(r rune) bool { return in[r] }
+}
+
 func trimmed(left, right bool) operatorFunc {
 	return func(c *call, e *env, a []Value) Value {
 		chars := white
@@ -106,11 +119,15 @@ func trimmed(left, right bool) operatorFunc {
 		if a[0].kind != String {
 			return c.fail(e, "takes a text, not %s", typeName(a[0]))
 		}
+		if !e.spend(c.path, len(chars)) {
+			return null
+		}
+		out := cutset(chars)
 		if left {
-			s = strings.TrimLeft(s, chars)
+			s = strings.TrimLeftFunc(s, out)
 		}
 		if right {
-			s = strings.TrimRight(s, chars)
+			s = strings.TrimRightFunc(s, out)
 		}
 		return text(s)
 	}

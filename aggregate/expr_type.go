@@ -81,6 +81,7 @@ func converter(to string) operatorFunc {
 		if why != "" {
 			return c.fail(e, "%s", why)
 		}
+		e.spend(c.path, len(v.str))
 		return v
 	}
 }
@@ -124,6 +125,7 @@ func convertTo(c *call, e *env, a []Value) Value {
 	v, why := convert(a[0], name)
 	switch {
 	case why == "":
+		e.spend(c.path, len(v.str))
 		return v
 	case a[2].kind != Missing:
 		return a[2]
@@ -141,8 +143,8 @@ func convert(v Value, to string) (w Value, why string) {
 			return v, ""
 		case Date:
 			return text(isoText(v)), ""
-		case Object, Array:
-			return text(string(v.AppendJSON(nil))), ""
+		case Number:
+			return text(numberText(v)), ""
 		}
 		return text(string(v.AppendJSON(nil))), ""
 	case "bool":
@@ -185,11 +187,11 @@ func convert(v Value, to string) (w Value, why string) {
 	}
 	switch to {
 	case "int":
-		if f = math.Trunc(f); f > math.MaxInt32 || f < math.MinInt32 {
+		if f = math.Trunc(f); !(f <= math.MaxInt32 && f >= math.MinInt32) {
 			return v, "the number is out of the range of int"
 		}
 	case "long":
-		if f = math.Trunc(f); f >= math.MaxInt64 || f < math.MinInt64 {
+		if f = math.Trunc(f); !(f < math.MaxInt64 && f >= math.MinInt64) {
 			return v, "the number is out of the range of long"
 		}
 	}
@@ -199,10 +201,26 @@ func convert(v Value, to string) (w Value, why string) {
 	return number(f), ""
 }
 
+// numberText writes a number, which may be one that JSON has no text for.
+func numberText(v Value) string {
+	switch {
+	case math.IsNaN(v.num):
+		return "NaN"
+	case math.IsInf(v.num, 1):
+		return "Infinity"
+	case math.IsInf(v.num, -1):
+		return "-Infinity"
+	}
+	return string(appendNumber(nil, v))
+}
+
 // clip shortens a text for a message.
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
+func clip(s string) string { return clipTo(s, 60) }
+
+// clipTo gives the beginning of a text that is longer than some bytes.
+func clipTo(s string, most int) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/siftdb/siftdb/internal/errs"
 )
@@ -78,10 +79,12 @@ type run struct {
 	source Source
 	write  map[string][]any
 	now    float64
-	held   int // bytes that stages hold
-	work   int // steps taken
-	credit int // steps that the documents read allow
+	held   int  // bytes that stages hold
+	work   int  // steps taken
+	credit int  // steps that the documents read allow
+	owns   bool // documents own memory, which views of their parts would keep
 	cache  map[string]*collection
+	zones  map[string]*time.Location
 }
 
 // stepsPerDocument is what each document read adds to the work that is allowed.
@@ -121,23 +124,3 @@ func (r *run) fits(path string, v Value) error {
 }
 
 func (r *run) drop(n int) { r.held -= n }
-
-const (
-	valueSize = 56
-	maxDepth  = 1000    // of a value that expressions make
-	maxMass   = 1 << 30 // the weight of the largest value, whatever the limit
-)
-
-// weight estimates the bytes of a value; parts that it has several times count each time. What
-// the caller owns anyhow counts as its view.
-func weight(v Value) int {
-	switch {
-	case v.kind == String:
-		return valueSize + len(v.str)
-	case v.form == storedForm:
-		return valueSize + len(v.str)
-	case v.form == goForm:
-		return valueSize
-	}
-	return valueSize + int(v.mass)
-}

@@ -133,10 +133,10 @@ type fieldTest struct {
 func (m *fieldTest) match(e *env, v Value) bool { return m.walk(e, v, m.path) }
 
 func (m *fieldTest) walk(e *env, v Value, path []step) bool {
-	for i, s := range path {
+	for i := 0; i < len(path); {
 		switch v.kind {
 		case Object:
-			v = v.field(s.name)
+			i += v.descend(path[i:])
 		case Array:
 			return m.walkList(e, v, path[i:])
 		default:
@@ -325,7 +325,7 @@ func compileTypeTest(c *compiler, path []step, arg, _ Value) matcher {
 	t := typeTest{}
 	for _, v := range list {
 		name := v.str
-		if v.kind == Number {
+		if v.kind == Number { // a number that is no type's names nothing
 			t.names = append(t.names, typeCodes[v.num])
 			continue
 		}
@@ -490,6 +490,7 @@ func (c *compiler) mask(v Value) uint64 {
 			n, ok := x.whole()
 			if !ok || n < 0 {
 				c.fail("a place of a bit is a whole number that is not negative")
+				return 0
 			}
 			m |= 1 << min(n, 63)
 		}

@@ -177,6 +177,11 @@ func goWeight(v any) int {
 		for k, e := range x {
 			n += 32 + len(k) + goWeight(e)
 		}
+	case document.OrderedObject:
+		for i := range x.Len() {
+			k, e := x.At(i)
+			n += 32 + len(k) + goWeight(e)
+		}
 	}
 	return n
 }

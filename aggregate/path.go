@@ -3,6 +3,8 @@ package aggregate
 import (
 	"strconv"
 	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
 )
 
 // step is one segment of a path; index is its number, or -1.
@@ -44,24 +46,62 @@ func indexOf(s string) int {
 // get evaluates a path: over a list of objects the values are collected, and a number reads an
 // item.
 func get(v Value, path []step) Value {
-	for i, s := range path {
-		switch v.kind {
-		case Object:
-			v = v.field(s.name)
-		case Array:
-			if s.index >= 0 {
-				if s.index >= v.size() {
-					return Value{}
-				}
-				v = v.at(s.index)
-				continue
-			}
-			return collect(v, path[i:])
-		default:
-			return Value{}
-		}
+	if rest := v.walk(path); rest != nil {
+		return collect(v, rest)
 	}
 	return v
+}
+
+// get is like the function get, and counts the lists that are made.
+func (e *env) get(at string, v Value, path []step) Value {
+	if rest := v.walk(path); rest != nil {
+		v = collect(v, rest)
+		e.spend(at, weight(v))
+	}
+	return v
+}
+
+// walk follows a path from v as far as it leads to one value, which v becomes. It returns what
+// remains of the path at a list from whose members the values are to be collected.
+func (v *Value) walk(path []step) (rest []step) {
+	for i := 0; i < len(path); {
+		switch v.kind {
+		case Object:
+			i += v.descend(path[i:])
+		case Array:
+			if path[i].index < 0 {
+				return path[i:]
+			}
+			if path[i].index >= v.size() {
+				*v = Value{}
+				return nil
+			}
+			*v = v.at(path[i].index)
+			i++
+		default:
+			*v = Value{}
+			return nil
+		}
+	}
+	return nil
+}
+
+// descend takes at least one step of a path from an object, and more as long as they lead
+// through stored objects. It makes v what it comes to, and says how many steps it took.
+func (v *Value) descend(path []step) int {
+	if v.form != storedForm {
+		*v = v.field(path[0].name)
+		return 1
+	}
+	d := v.stored().Field(path[0].name)
+	n := 1
+	// An object that stands for a date has no fields, not even $date.
+	for n < len(path) && path[n].name != "$date" && d.Kind() == document.Object {
+		d = d.Field(path[n].name)
+		n++
+	}
+	*v = Stored(d)
+	return n
 }
 
 func collect(v Value, path []step) Value {

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"iter"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,14 +26,20 @@ type stageEntry func(c *compiler, arg Value) stage
 // Pipeline is a compiled pipeline. It is safe for concurrent use, unless Writes reports true.
 type Pipeline struct {
 	settings
-	stages []stage
-	slots  int
-	writes bool
+	stages  []stage
+	slots   int
+	writes  bool
+	sources []any
 }
 
 // Writes reports whether the pipeline has a $merge or $out, which change the collections that
 // were given: such a pipeline must not run concurrently with itself.
 func (p *Pipeline) Writes() bool { return p.writes }
+
+// Sources gives the collections that the pipeline reads with $lookup, $graphLookup and
+// $unionWith, in its sub-pipelines too: each once, as the pipeline names it (a string or a
+// float64), in the order in which they first stand in it.
+func (p *Pipeline) Sources() []any { return slices.Clone(p.sources) }
 
 // Run evaluates the pipeline over decoded documents, as ValueOf takes them, and returns plain
 // Go data that shares nothing with them.
@@ -79,22 +86,32 @@ func (p *Pipeline) collect(ctx context.Context, docs []any, out func(Value) any)
 // they come. Stages such as $sort keep views of documents, so the documents must stay valid and
 // unchanged until the stream ends, and as long as its results are used.
 func (p *Pipeline) Stream(ctx context.Context, docs iter.Seq2[document.Value, error]) iter.Seq2[Value, error] {
-	return func(yield func(Value, error) bool) {
-		in := func(yield func(Value, error) bool) {
-			for d, err := range docs {
-				if !yield(Stored(d), err) {
-					return
-				}
+	return p.StreamValues(ctx, func(yield func(Value, error) bool) {
+		for d, err := range docs {
+			if !yield(Stored(d), err) {
+				return
 			}
 		}
-		p.start(p.newRun(ctx), in)(yield)
-	}
+	})
+}
+
+// StreamValues is like Stream, over documents in any form that a Value has, such as that of
+// LazyObject. A missing document is an error. Each iteration over the stream is a run of its
+// own; a run ends at the first error, which it yields last.
+func (p *Pipeline) StreamValues(ctx context.Context, docs iter.Seq2[Value, error]) iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) { p.start(p.newRun(ctx), docs)(yield) }
 }
 
 func (p *Pipeline) newRun(ctx context.Context) *run {
 	r := &run{ctx: ctx, limits: p.limits, source: p.source, write: p.write,
 		now: float64(time.Now().UnixMilli()), cache: map[string]*collection{}}
 	return r
+}
+
+// read notes that a document is read.
+func (r *run) read(v Value) {
+	r.credit += stepsPerDocument
+	r.owns = r.owns || v.form == lazyForm && v.num > 0
 }
 
 func (p *Pipeline) start(r *run, in seq) seq {
@@ -105,7 +122,10 @@ func (p *Pipeline) start(r *run, in seq) seq {
 		}
 		e := &env{run: r, vars: make([]Value, p.slots)}
 		read := each(in, func(v Value) (Value, bool, error) {
-			r.credit += stepsPerDocument
+			if v.kind == Missing {
+				return v, false, errs.New(errs.InvalidInput, "a document of the pipeline is missing, or has no JSON form")
+			}
+			r.read(v)
 			return v, true, nil
 		})
 		for v, err := range chain(p.stages, e, read) {
@@ -171,6 +191,7 @@ func gather(e *env, path string, in seq) (docs []Value, free func(), err error) 
 		if err != nil {
 			return nil, nil, err
 		}
+		v = e.run.detach(v)
 		w := weight(v)
 		held += w
 		if err := e.run.hold(path, w); err != nil {

@@ -194,18 +194,34 @@ func TestWrites(t *testing.T) {
 	}
 }
 
+func newObjectOfMany(n int) map[string]any {
+	m := map[string]any{}
+	for i := range n {
+		m[fmt.Sprint("k", i)] = fmt.Sprint("k", i)
+	}
+	return m
+}
+
+func literalOfMany(n int) string {
+	text, _ := json.Marshal(newObjectOfMany(n))
+	return string(text)
+}
+
 func TestConcurrentRuns(t *testing.T) {
 	p, err := aggregate.Compile(`[{"$match":{"n":{"$in":[1,2,3]}}},
 		{"$set":{"a":{"$map":{"input":"$l","as":"x","in":{"$let":{"vars":{"y":"$$x"},"in":{"$add":["$$y","$n"]}}}}}}},
 		{"$lookup":{"from":"c","let":{"n":"$n"},"pipeline":[{"$match":{"$expr":{"$eq":["$n","$$n"]}}}],"as":"j"}},
-		{"$group":{"_id":"$n","a":{"$push":"$a"},"j":{"$first":"$j"}}},{"$sort":{"_id":1}}]`,
+		{"$set":{"lit":{"$mergeObjects":["$o",{"$literal":`+literalOfMany(30)+`}]}}},
+		{"$set":{"h":{"$hour":{"date":{"$date":"2024-01-01"},"timezone":"Europe/Oslo"}},"same":{"$eq":["$lit","$o"]},"k7":"$lit.k7","t":{"$trim":{"input":"$lit.k8","chars":"k"}}}},
+		{"$group":{"_id":"$n","a":{"$push":"$a"},"j":{"$first":"$j"},"k":{"$addToSet":["$k7","$t","$same"]},"h":{"$max":"$h"}}},{"$sort":{"_id":1}}]`,
 		aggregate.WithCollections(map[string][]any{"c": {map[string]any{"n": 1.0}, map[string]any{"n": 2.0}}}))
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys := newObjectOfMany(30) // an object that is large enough to be indexed
 	docs := make([]any, 100)
 	for i := range docs {
-		docs[i] = map[string]any{"n": float64(i % 5), "l": []any{1.0, 2.0}}
+		docs[i] = map[string]any{"o": keys, "n": float64(i % 5), "l": []any{1.0, 2.0}}
 	}
 	want, err := p.Run(context.Background(), docs)
 	if err != nil {

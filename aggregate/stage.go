@@ -40,9 +40,13 @@ func allStages() map[string]stageEntry {
 	}
 }
 
-type matchStage struct{ m matcher }
+type matchStage struct {
+	m    matcher
+	arg  Value // what it was compiled from
+	path string
+}
 
-func compileMatchStage(c *compiler, arg Value) stage { return matchStage{c.matcher(arg)} }
+func compileMatchStage(c *compiler, arg Value) stage { return matchStage{c.matcher(arg), arg, c.at()} }
 
 func (s matchStage) run(e *env, in seq) seq {
 	return each(in, func(v Value) (Value, bool, error) {
@@ -205,6 +209,7 @@ func (s *sorter) run(e *env, in seq) seq {
 		defer func() { e.run.drop(held) }()
 		for v, err := range in {
 			if err == nil {
+				v = e.run.detach(v)
 				w := weight(v) + 64 + valueSize*len(s.order.keys)
 				held += w
 				err = e.run.hold(s.path, w)
@@ -240,6 +245,10 @@ func (s *sorter) runBest(e *env, in seq) seq {
 			at++
 			if len(rows) == s.best && s.order.compare(r, rows[0]) > 0 {
 				continue
+			}
+			if e.run.owns {
+				v = e.run.detach(v)
+				r = s.order.rankInto(room, v, r.at)
 			}
 			r.keys = slices.Clone(room)
 			if len(rows) == s.best {

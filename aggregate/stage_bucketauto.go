@@ -52,7 +52,7 @@ func (s *bucketAuto) run(e *env, in seq) seq {
 			if rows[i].key.kind == Missing {
 				rows[i].key = null
 			}
-			if s.series != nil && (rows[i].key.kind != Number || rows[i].key.num < 0) {
+			if s.series != nil && (rows[i].key.kind != Number || !(rows[i].key.num >= 0)) {
 				e.fail(s.path, "a granularity needs numbers that are not negative, not %s", clip(string(rows[i].key.AppendJSON(nil))))
 			}
 			if err := e.failure(); err != nil {
@@ -166,4 +166,9 @@ func (c *compiler) granularity(v Value) func(float64, bool) float64 {
 }
 
 // tidy drops what multiplying a decimal has added.
-func tidy(f float64) float64 { return roundDecimal(f, 12-int(math.Floor(math.Log10(f)))) }
+func tidy(f float64) float64 {
+	if f == 0 || math.IsInf(f, 0) {
+		return f
+	}
+	return roundDecimal(f, 12-int(math.Floor(math.Log10(f))))
+}

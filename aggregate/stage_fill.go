@@ -78,7 +78,7 @@ func (c *compiler) partitionFields(v Value) expr {
 	for _, f := range v.items() {
 		path := c.fieldSteps(f, "partitionByFields")
 		x.keys = append(x.keys, f.str)
-		x.vals = append(x.vals, &fieldPath{path})
+		x.vals = append(x.vals, &fieldPath{path: path, at: c.at()})
 	}
 	return x
 }
@@ -89,10 +89,12 @@ func (s *fill) run(e *env, in seq) seq {
 		if err != nil {
 			return nil, err
 		}
+		before := e.kept
+		defer func() { e.run.drop(e.kept - before) }()
 		out := make([]Value, 0, len(docs))
 		for _, p := range parts {
 			for _, o := range s.outputs {
-				values := inputs(e, p, &fieldPath{o.path})
+				values := inputs(e, p, s.path, &fieldPath{path: o.path, at: s.path})
 				switch {
 				case o.value != nil:
 					for i, v := range values {
@@ -265,11 +267,14 @@ func (s *densify) between(e *env, p *dense, lo, hi Value, held *int) ([]ranked, 
 		for at < len(p.rows) && compare(p.rows[at].keys[0], v) < 0 {
 			at++
 		}
-		if at < len(p.rows) && compare(p.rows[at].keys[0], v) == 0 {
-			continue
-		}
 		if v.num == lo.num && n > 0 {
 			return nil, errs.At(errs.InvalidQuery, s.path, "the step is too small for its range")
+		}
+		if err := e.run.step(1); err != nil {
+			return nil, err
+		}
+		if at < len(p.rows) && compare(p.rows[at].keys[0], v) == 0 {
+			continue
 		}
 		d := objectOf(newObject(2))
 		for i, path := range s.byPaths {
@@ -280,9 +285,6 @@ func (s *densify) between(e *env, p *dense, lo, hi Value, held *int) ([]ranked, 
 		w := weight(d)
 		*held += w
 		if err := e.run.hold(s.path, w); err != nil {
-			return nil, err
-		}
-		if err := e.run.step(1); err != nil {
 			return nil, err
 		}
 		rows = append(rows, ranked{keys: []Value{v}, doc: d})

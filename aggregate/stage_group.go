@@ -64,9 +64,11 @@ func (g *grouping) result(e *env, r *group) Value {
 	o := newObject(len(g.names) + 1)
 	o.add("_id", r.id)
 	for i, a := range r.accs {
-		if v := a.result(e); v.kind != Missing {
-			o.add(g.names[i], v)
+		v := a.result(e)
+		if v.kind == Missing {
+			v = null
 		}
+		o.add(g.names[i], v)
 	}
 	return objectOf(o)
 }
@@ -129,7 +131,7 @@ func (s *groupStage) run(e *env, in seq) seq {
 			g, ok := groups[string(key)]
 			if !ok {
 				e.keep(s.path, len(key)+32)
-				g = s.begin(e, id, v)
+				g = s.begin(e, e.run.detach(id), v)
 				groups[string(key)] = g
 				list = append(list, g)
 			}

@@ -23,7 +23,7 @@ func (r *run) collection(path string, from Value) (*collection, error) {
 		if v.kind == Missing {
 			return errs.At(errs.InvalidInput, path, "a document of collection %s has no JSON form", clip(string(from.AppendJSON(nil))))
 		}
-		r.credit += stepsPerDocument
+		r.read(v)
 		if err := r.step(1); err != nil {
 			return err
 		}
@@ -40,7 +40,7 @@ func (r *run) collection(path string, from Value) (*collection, error) {
 			}
 		}
 	} else if r.source != nil {
-		for v, err := range r.source(r.ctx, from.Go()) {
+		for v, err := range r.source(r.ctx, sourceName(from)) {
 			if err == nil {
 				err = add(v)
 			}
@@ -117,7 +117,18 @@ func (c *compiler) from(v Value, what string) Value {
 	if v.kind != String && v.kind != Number || v.str == "" && v.kind == String {
 		c.fail("%s must name a collection", what)
 	}
+	if name := sourceName(v); !slices.Contains(c.sources, name) {
+		c.sources = append(c.sources, name)
+	}
 	return v
+}
+
+// sourceName is how a collection's name is given to a Source: as a string or a float64.
+func sourceName(v Value) any {
+	if v.kind == Number {
+		return v.num
+	}
+	return v.str
 }
 
 // lookup is $lookup.
@@ -191,7 +202,10 @@ func (c *compiler) lets(v Value) let {
 }
 
 // sub is an environment for a pipeline inside a stage, with the variables as they are.
-func (e *env) sub() *env { return &env{run: e.run, vars: slices.Clone(e.vars)} }
+func (e *env) sub() *env {
+	e.step(len(e.vars) / 8)
+	return &env{run: e.run, vars: slices.Clone(e.vars)}
+}
 
 func (s *lookup) run(e *env, in seq) seq {
 	return each(in, func(doc Value) (Value, bool, error) {
@@ -312,15 +326,22 @@ func (s *graphLookup) run(e *env, in seq) seq {
 // search walks breadth first; each document is found once.
 func (s *graphLookup) search(e *env, c *collection, index map[string][]int, start Value) ([]Value, error) {
 	seen := map[int]bool{}
+	asked := set{} // values that have been looked for
 	list := []Value{}
 	frontier := []Value{start}
 	for depth := 0; len(frontier) > 0 && (s.maxDepth < 0 || depth <= s.maxDepth); depth++ {
 		var next []Value
 		for _, v := range frontier {
-			if v.kind == Missing {
+			key := string(appendKey(nil, v))
+			if v.kind == Missing || asked[key] {
 				continue
 			}
-			for _, i := range find(index, v) {
+			asked[key] = true
+			places := find(index, v)
+			if err := e.run.step(1 + v.size() + len(places)); err != nil {
+				return nil, err
+			}
+			for _, i := range places {
 				if seen[i] {
 					continue
 				}
@@ -334,9 +355,6 @@ func (s *graphLookup) search(e *env, c *collection, index map[string][]int, star
 					if !ok {
 						continue
 					}
-				}
-				if err := e.run.step(1); err != nil {
-					return nil, err
 				}
 				seen[i] = true
 				next = append(next, get(d, s.connectFrom))

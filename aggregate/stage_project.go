@@ -1,6 +1,9 @@
 package aggregate
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // projection is a $project, as a tree of field names.
 type projection struct {
@@ -12,14 +15,20 @@ type projection struct {
 // projected says what becomes of a field: it is kept or left out (leaf), computed (x), or its
 // own fields are projected (names).
 type projected struct {
-	names []string
-	nodes []*projected
-	leaf  bool
-	keep  bool
-	x     expr
+	names    []string
+	nodes    []*projected
+	index    map[string]*projected // of many names
+	leaf     bool
+	keep     bool
+	x        expr
+	computes bool // it or a field of it is computed
+	numbered bool // a name is a number, and may stand for a member of a list
 }
 
 func (p *projected) child(name string) *projected {
+	if p.index != nil {
+		return p.index[name]
+	}
 	for i, n := range p.names {
 		if n == name {
 			return p.nodes[i]
@@ -28,26 +37,36 @@ func (p *projected) child(name string) *projected {
 	return nil
 }
 
-// member gives what becomes of the i-th member of a list, where a path names it by its number.
-func (p *projected) member(i int) *projected {
-	for j, n := range p.names {
-		if indexOf(n) == i {
-			return p.nodes[j]
+func (p *projected) add(name string, n *projected) {
+	p.names = append(p.names, name)
+	p.nodes = append(p.nodes, n)
+	p.numbered = p.numbered || indexOf(name) >= 0
+	switch {
+	case p.index != nil:
+		p.index[name] = n
+	case len(p.names) > linear:
+		p.index = make(map[string]*projected)
+		for i, k := range p.names {
+			p.index[k] = p.nodes[i]
 		}
 	}
-	return nil
 }
 
-func (p *projected) computes() bool {
-	if p.x != nil {
-		return true
+// member gives what becomes of the i-th member of a list, where a path names it by its number.
+func (p *projected) member(i int) *projected {
+	if !p.numbered {
+		return nil
 	}
+	return p.child(strconv.Itoa(i))
+}
+
+// finish notes in the whole tree what is computed.
+func (p *projected) finish() bool {
+	p.computes = p.x != nil
 	for _, n := range p.nodes {
-		if n.computes() {
-			return true
-		}
+		p.computes = n.finish() || p.computes
 	}
-	return false
+	return p.computes
 }
 
 // projecting compiles a tree; it notes what it has seen outside _id.
@@ -73,9 +92,9 @@ func compileProject(c *compiler, arg Value) stage {
 	case !p.included && !p.excluded && !p.fresh && id != nil && id.leaf && !id.keep:
 		s.exclude = true
 	case !s.exclude && id == nil:
-		s.root.names = append(s.root.names, "_id")
-		s.root.nodes = append(s.root.nodes, &projected{leaf: true, keep: true})
+		s.root.add("_id", &projected{leaf: true, keep: true})
 	}
+	s.root.finish()
 	return s
 }
 
@@ -95,8 +114,7 @@ func (p *projecting) object(node *projected, v Value, top bool) {
 			next := at.child(s.name)
 			if next == nil {
 				next = &projected{}
-				at.names = append(at.names, s.name)
-				at.nodes = append(at.nodes, next)
+				at.add(s.name, next)
 			}
 			if next.leaf || next.x != nil {
 				c.fail("the projection names %s twice", k)
@@ -147,7 +165,7 @@ func (p *projecting) field(at *projected, f Value, id bool) {
 		if n.kind == Number {
 			n = arrayOf([]Value{n})
 		}
-		args := []expr{&fieldPath{p.path}}
+		args := []expr{&fieldPath{p.path, p.c.at()}}
 		for _, x := range n.items() {
 			args = append(args, literal{x})
 		}
@@ -239,32 +257,50 @@ func include(e *env, p *projected, v Value) Value {
 		for i, x := range v.items() {
 			if n := p.member(i); n != nil && n.leaf {
 				list = append(list, x)
-			} else if x.kind == Object || x.kind == Array || p.computes() {
+			} else if x.kind == Object || x.kind == Array || p.computes {
 				list = append(list, include(e, p, x))
 			}
 		}
 		return arrayOf(list)
 	case Object:
 		o := newObject(len(p.names))
-		if m, ok := v.ref.(map[string]any); ok && len(m) > len(p.names) {
-			for i, k := range p.names {
-				if f, ok := m[k]; ok {
-					includeField(e, p.nodes[i], o, k, ValueOf(f))
-				}
-			}
-		} else {
-			for k, f := range v.fields() {
-				if n := p.child(k); n != nil {
-					includeField(e, n, o, k, f)
-				}
-			}
-		}
+		includeFields(e, p, o, v)
 		compute(e, p, o)
 		return objectOf(o)
 	}
 	o := newObject(len(p.names))
 	compute(e, p, o)
 	return objectOf(o)
+}
+
+// includeFields adds the fields of an object that are named, in their order. Of a form that can
+// tell its keys alone it reads no other field.
+func includeFields(e *env, p *projected, o *object, v Value) {
+	switch x := v.ref.(type) {
+	case map[string]any:
+		if len(x) <= len(p.names) {
+			break
+		}
+		for i, k := range p.names {
+			if f, ok := x[k]; ok {
+				includeField(e, p.nodes[i], o, k, ValueOf(f))
+			}
+		}
+		return
+	case Lazy:
+		for i := range x.Len() {
+			k := x.Key(i)
+			if n := p.child(k); n != nil {
+				includeField(e, n, o, k, x.Field(k))
+			}
+		}
+		return
+	}
+	for k, f := range v.fields() {
+		if n := p.child(k); n != nil {
+			includeField(e, n, o, k, f)
+		}
+	}
 }
 
 func includeField(e *env, n *projected, o *object, k string, f Value) {
@@ -283,7 +319,7 @@ func compute(e *env, p *projected, o *object) {
 		switch {
 		case n.x != nil:
 			o.set(p.names[i], n.x.eval(e))
-		case !n.leaf && n.computes() && o.get(p.names[i]).kind == Missing:
+		case !n.leaf && n.computes && o.get(p.names[i]).kind == Missing:
 			sub := newObject(len(n.names))
 			compute(e, n, sub)
 			o.set(p.names[i], objectOf(sub))
@@ -337,7 +373,7 @@ func (s *addFields) apply(e *env, v Value) (Value, error) {
 		name := a.path[0].name
 		if len(a.path) == 1 {
 			o.set(name, x)
-		} else {
+		} else if e.step(o.get(name).size()) {
 			o.set(name, setPath(o.get(name), a.path[1:], func(Value) Value { return x }))
 		}
 	}
@@ -361,12 +397,13 @@ func compileUnset(c *compiler, arg Value) stage {
 	return s
 }
 
-func (s unset) run(_ *env, in seq) seq {
+func (s unset) run(e *env, in seq) seq {
 	return each(in, func(v Value) (Value, bool, error) {
 		for _, p := range s {
 			v = removePath(v, p)
+			e.step(v.size())
 		}
-		return v, true, nil
+		return v, true, e.failure()
 	})
 }
 

@@ -114,17 +114,23 @@ func (s *sample) run(e *env, in seq) seq {
 				yield(Value{}, err)
 				return
 			}
-			if seen++; len(kept) < s.n {
-				w := weight(v)
-				held += w
-				if err := e.run.hold(s.path, w); err != nil {
-					yield(Value{}, err)
-					return
-				}
-				kept = append(kept, v)
-			} else if i := rand.IntN(seen); i < s.n {
-				kept[i] = v
+			i := len(kept)
+			if seen++; i < s.n {
+				kept = append(kept, Value{})
+			} else if i = rand.IntN(seen); i >= s.n {
+				continue
 			}
+			v = e.run.detach(v)
+			w := weight(v)
+			if kept[i].kind != Missing {
+				w -= weight(kept[i])
+			}
+			held += w
+			if err := e.run.hold(s.path, w); err != nil {
+				yield(Value{}, err)
+				return
+			}
+			kept[i] = v
 		}
 		rand.Shuffle(len(kept), func(i, j int) { kept[i], kept[j] = kept[j], kept[i] })
 		of(kept)(yield)

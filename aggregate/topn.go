@@ -21,12 +21,11 @@ func (s *best) add(e *env, v Value) {
 	if i == s.n {
 		return
 	}
-	if len(s.list) < s.n {
-		e.keep(s.path, weight(v))
-	} else {
+	if len(s.list) == s.n {
+		e.keep(s.path, -weight(s.list[s.n-1]))
 		s.list = s.list[:s.n-1]
 	}
-	s.list = slices.Insert(s.list, i, v)
+	s.list = slices.Insert(s.list, i, e.retain(s.path, v))
 }
 func (s *best) result(*env) Value { return arrayOf(slices.Clone(s.list)) }
 
@@ -90,31 +89,32 @@ type top struct {
 	n      int
 	order  *ordering
 	bottom bool
-	rows   [][]Value
+	rows   []Value // lists of the keys and the output
 }
 
 func (s *top) add(e *env, v Value) {
 	row := v.items()
-	i := sort.Search(len(s.rows), func(i int) bool { return s.order.compareKeys(s.rows[i], row) > 0 })
+	i := sort.Search(len(s.rows), func(i int) bool { return s.order.compareKeys(s.rows[i].items(), row) > 0 })
 	full := len(s.rows) >= s.n
 	switch {
 	case full && !s.bottom && i == s.n, full && s.bottom && i == 0:
 		return
 	case full && s.bottom:
+		e.keep(s.path, -weight(s.rows[0]))
 		s.rows = slices.Delete(s.rows, 0, 1)
 		i--
 	case full:
+		e.keep(s.path, -weight(s.rows[s.n-1]))
 		s.rows = s.rows[:s.n-1]
-	default:
-		e.keep(s.path, weight(v))
 	}
-	s.rows = slices.Insert(s.rows, i, row)
+	s.rows = slices.Insert(s.rows, i, e.retain(s.path, v))
 }
 
 func (s *top) result(*env) Value {
 	list := make([]Value, len(s.rows))
 	for i, r := range s.rows {
-		list[i] = r[len(r)-1]
+		row := r.items()
+		list[i] = row[len(row)-1]
 	}
 	return arrayOf(list)
 }
@@ -174,7 +174,8 @@ func (s *percentiles) add(e *env, v Value) {
 	}
 }
 
-func (s *percentiles) result(*env) Value {
+func (s *percentiles) result(e *env) Value {
+	e.step(len(s.list))
 	sorted := sortForPercentile(s.list)
 	out := make([]Value, len(s.p))
 	for i, p := range s.p {

@@ -34,10 +34,11 @@ const (
 	ownForm    form = iota // *object or []Value, computed here
 	goForm                 // a decoded Go value
 	storedForm             // stored bytes, in str; or a document.Value of another kind
+	lazyForm               // a Lazy; num is what it owns, in bytes
 )
 
 // Value is what expressions work on: a JSON value or a date, either computed, or a view of a
-// decoded Go value or of stored bytes whose fields are read when they are asked for. It is
+// decoded Go value, of stored bytes or of a Lazy, whose fields are read when they are asked for. It is
 // passed by value and immutable; the zero Value is missing. A view is valid as long as what it
 // was made from.
 type Value struct {
@@ -45,7 +46,7 @@ type Value struct {
 	form form
 	deep uint16  // of a computed value: how many lists and objects lie inside each other
 	mass uint32  // of a computed list or object: its weight, were nothing in it shared
-	num  float64 // Number; Date in ms; Bool
+	num  float64 // Number; Date in ms; Bool; the weight of a Lazy
 	str  string  // String; the digits of a Number that num cannot hold; stored bytes
 	ref  any
 }
@@ -165,7 +166,9 @@ func Stored(d document.Value) Value {
 		if names := d.Names(); names != nil {
 			v.ref = names
 		}
-		return date(v)
+		if d.Len() == 1 {
+			return date(v)
+		}
 	default:
 		return Value{}
 	}
@@ -236,6 +239,8 @@ func (v Value) size() int {
 	switch v.form {
 	case storedForm:
 		return v.stored().Len()
+	case lazyForm:
+		return v.ref.(Lazy).Len()
 	case goForm:
 		switch x := v.ref.(type) {
 		case []any:
@@ -296,6 +301,8 @@ func (v Value) field(name string) Value {
 	switch v.form {
 	case storedForm:
 		return Stored(v.stored().Field(name))
+	case lazyForm:
+		return v.ref.(Lazy).Field(name)
 	case goForm:
 		switch x := v.ref.(type) {
 		case map[string]any:
@@ -341,12 +348,17 @@ func (v Value) fields() iter.Seq2[string, Value] {
 			}
 			return
 		case document.OrderedObject:
+			last := lastPlaces(x)
 			for i := range x.Len() {
 				k, f := x.At(i)
-				if last(x, i, k) && !yield(k, ValueOf(f)) {
+				if last(i, k) && !yield(k, ValueOf(f)) {
 					return
 				}
 			}
+			return
+		}
+		if v.form == lazyForm {
+			lazyFields(v.ref.(Lazy), yield)
 			return
 		}
 		for k, f := range v.stored().Fields() {
@@ -357,14 +369,25 @@ func (v Value) fields() iter.Seq2[string, Value] {
 	}
 }
 
-// last reports whether no later key of an ordered object is the same: the last one counts.
-func last(x document.OrderedObject, i int, key string) bool {
-	for j := i + 1; j < x.Len(); j++ {
-		if k, _ := x.At(j); k == key {
-			return false
+// lastPlaces gives a function that reports whether a key of an ordered object stands at its
+// last place, which counts.
+func lastPlaces(x document.OrderedObject) func(i int, key string) bool {
+	if x.Len() <= linear {
+		return func(i int, key string) bool {
+			for j := i + 1; j < x.Len(); j++ {
+				if k, _ := x.At(j); k == key {
+					return false
+				}
+			}
+			return true
 		}
 	}
-	return true
+	at := make(map[string]int, x.Len())
+	for i := range x.Len() {
+		k, _ := x.At(i)
+		at[k] = i
+	}
+	return func(i int, key string) bool { return at[key] == i }
 }
 
 // own returns a fresh computed object with the fields of v, to be changed by whoever asked.

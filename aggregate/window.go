@@ -305,23 +305,27 @@ func accumulating(a *accumulation) partitionFunc {
 		for i, d := range p.docs {
 			e.on(d)
 			values[i] = a.arg.eval(e)
+			e.keep(w.at, weight(values[i]))
 		}
 		out := make([]Value, len(p.docs))
 		var acc accumulator
-		from, to := 0, 0
+		from, to, kept := 0, 0, 0
 		var last Value
 		for i := range p.docs {
 			lo, hi := w.span(e, p, i)
 			switch {
 			case acc == nil || lo != from || hi < to:
-				acc, from, to = a.begin(e, null, p.docs[i]), lo, lo
+				e.keep(w.at, -kept)
+				acc, from, to, kept = a.begin(e, null, p.docs[i]), lo, lo, 0
 			case hi == to:
 				out[i] = last
 				continue
 			}
+			before := e.kept
 			for _, v := range values[to:hi] {
 				acc.add(e, v)
 			}
+			kept += e.kept - before
 			if !e.step(hi - to + 1) {
 				return out
 			}

@@ -19,11 +19,12 @@ func allWindows() map[string]windowFunc {
 }
 
 // inputs evaluates an expression on each document.
-func inputs(e *env, p *partition, x expr) []Value {
+func inputs(e *env, p *partition, at string, x expr) []Value {
 	list := make([]Value, len(p.docs))
 	for i, d := range p.docs {
 		e.on(d)
 		list[i] = x.eval(e)
+		e.keep(at, weight(list[i]))
 	}
 	return list
 }
@@ -64,8 +65,8 @@ func compileShift(c *compiler, w *windowField, arg Value) partitionFunc {
 	if d := arg.field("default"); d.kind != Missing {
 		other = c.expr(d)
 	}
-	return func(e *env, p *partition, _ *windowField) []Value {
-		values := inputs(e, p, x)
+	return func(e *env, p *partition, w *windowField) []Value {
+		values := inputs(e, p, w.at, x)
 		out := make([]Value, len(values))
 		for i := range out {
 			if j := i + int(by); j >= 0 && j < len(values) {
@@ -96,8 +97,8 @@ func compileMovingAverage(c *compiler, w *windowField, arg Value) partitionFunc 
 	c.push("input")
 	x := c.expr(arg.field("input"))
 	c.pop()
-	return func(e *env, p *partition, _ *windowField) []Value {
-		out := inputs(e, p, x)
+	return func(e *env, p *partition, w *windowField) []Value {
+		out := inputs(e, p, w.at, x)
 		last := null
 		for i, v := range out {
 			if v.kind == Number {
@@ -129,7 +130,7 @@ func compileChange(f func(keys, values []Value, unit float64) Value) windowFunc 
 			unit = c.windowUnit(u)
 		}
 		return func(e *env, p *partition, w *windowField) []Value {
-			values := inputs(e, p, x)
+			values := inputs(e, p, w.at, x)
 			keys := make([]Value, len(p.keys))
 			for i, k := range p.keys {
 				if k.kind != Number && k.kind != Date {
@@ -180,7 +181,9 @@ func integral(keys, values []Value, unit float64) Value {
 
 func compileLinearFill(c *compiler, _ *windowField, arg Value) partitionFunc {
 	x := c.expr(arg)
-	return func(e *env, p *partition, w *windowField) []Value { return linearFill(e, p, w.at, inputs(e, p, x)) }
+	return func(e *env, p *partition, w *windowField) []Value {
+		return linearFill(e, p, w.at, inputs(e, p, w.at, x))
+	}
 }
 
 // linearFill puts what is missing on the line between its neighbours.
@@ -196,6 +199,10 @@ func linearFill(e *env, p *partition, at string, values []Value) []Value {
 			e.fail(at, "a linear fill needs numbers, and numbers or dates in sortBy, not %s", typeName(v))
 			return values
 		}
+		if last >= 0 && p.keys[last].num == k.num {
+			e.fail(at, "a linear fill needs values in sortBy that differ")
+			return values
+		}
 		for j := last + 1; j < i && last >= 0; j++ {
 			part := (p.keys[j].num - p.keys[last].num) / (k.num - p.keys[last].num)
 			values[j] = number(values[last].num + (v.num-values[last].num)*part)
@@ -207,7 +214,7 @@ func linearFill(e *env, p *partition, at string, values []Value) []Value {
 
 func compileCarry(c *compiler, _ *windowField, arg Value) partitionFunc {
 	x := c.expr(arg)
-	return func(e *env, p *partition, _ *windowField) []Value { return carry(inputs(e, p, x)) }
+	return func(e *env, p *partition, w *windowField) []Value { return carry(inputs(e, p, w.at, x)) }
 }
 
 // carry puts the last value that was there in the place of what is missing.
@@ -241,7 +248,7 @@ func compileScaler(c *compiler, w *windowField, arg Value) partitionFunc {
 		c.fail("$minMaxScaler takes a min below max")
 	}
 	return func(e *env, p *partition, w *windowField) []Value {
-		values := inputs(e, p, x)
+		values := inputs(e, p, w.at, x)
 		out := make([]Value, len(values))
 		for i, v := range values {
 			lo, hi := w.span(e, p, i)
