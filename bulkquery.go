@@ -11,6 +11,7 @@ import (
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/security"
 )
 
 // deleteQuery removes what a select would return. Nothing is deleted by omission:
@@ -19,26 +20,28 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	if err := ds.writable(); err != nil {
 		return nil, err
 	}
-	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct} {
+	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct,
+		"join": len(q.Joins) > 0, "aggregate": q.Aggregate != nil} {
 		if set {
 			return nil, errs.At(errs.InvalidQuery, key, "%s cannot be combined with type delete", key)
 		}
 	}
-	if isNil(q.Where) {
-		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where; an empty one deletes all entries")
+	if isNil(q.Where) && len(q.Views) == 0 {
+		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where or a view; an empty where deletes all entries")
 	}
 	c, err := q.compile()
 	if err != nil {
 		return nil, err
 	}
 	var n int64
+	session := ds.in(ctx).session
 	version, err := ds.db.write(ctx, options, func(t *tx) error {
 		st, err := t.source(ds.id, false)
 		if err != nil {
 			return err
 		}
 		st.begin("query")
-		ids, err := st.selectIDs(c)
+		ids, err := st.selectIDs(c, session)
 		if err != nil {
 			return err
 		}
@@ -73,15 +76,19 @@ func isNil(where any) bool {
 
 // selectIDs returns the ids that a select would return, in its order, of the state
 // that the transaction sees.
-func (st *sourceTx) selectIDs(c *compiled) ([]int64, error) {
+func (st *sourceTx) selectIDs(c *compiled, session *security.Session) ([]int64, error) {
 	var ids []int64
 	var m matching
-	m.bindTo(st.id, st.src, c.where)
+	where, err := c.filter(st.src, session)
+	if err != nil {
+		return nil, err
+	}
+	m.bindTo(st.id, st.src, where)
 	s := &sorter{keep: -1}
 	order := c.order.Bind(st.src.schema())
 	scan := newScanner(st.id, latestState)
 	scan.ordered = st.head.Ordered > 0
-	_, err := scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
+	_, err = scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 		if m.match(rec) {
 			if len(c.order) > 0 {
 				s.add(order, &m.rec)
@@ -210,7 +217,7 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 // that still stands.
 func (u *updateWhere) concerned(st *sourceTx, eval *evaluated) ([]int64, error) {
 	if eval == nil {
-		return st.selectIDs(u.c)
+		return st.selectIDs(u.c, nil)
 	}
 	return eval.ids, u.confirm(st, eval)
 }
@@ -268,7 +275,7 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 // evaluate calls the patch function for every match of a snapshot.
 func (u *updateWhere) evaluate(ctx context.Context) (*evaluated, error) {
 	eval := &evaluated{changed: make(map[int64]int64)}
-	f := u.ds.finder(u.c, false)
+	f := u.ds.finder(ctx, u.c, false)
 	defer f.close()
 	for e, err := range f.all(ctx) {
 		if err != nil {
@@ -330,7 +337,7 @@ func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
 
 // confirmAll is confirm by a look at every match.
 func (u *updateWhere) confirmAll(st *sourceTx, eval *evaluated) error {
-	ids, err := st.selectIDs(u.c)
+	ids, err := st.selectIDs(u.c, nil)
 	if err != nil {
 		return err
 	}

@@ -167,9 +167,9 @@ func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options 
 		if !p.commit.ReturnEntries {
 			continue
 		}
-		after := *p.ds
+		after := p.ds
 		if version != 0 {
-			after.at = moment{atCommit, version}
+			after = after.reads(moment{atCommit, version})
 		}
 		if results[i].Entries, err = after.Find(ctx, Query{}); err != nil {
 			return results, errs.Wrap(errs.Unavailable, err, "the commit was applied as version %d, but its entries could not be read", version)

@@ -103,6 +103,9 @@ func (c *Cursor) Update(ctx context.Context, keepExisting bool) error {
 	if q.Type == "delete" || q.CountOnly {
 		return errs.At(errs.InvalidQuery, "type", "a cursor pages through a select")
 	}
+	if q.Aggregate != nil {
+		return errs.At(errs.InvalidQuery, "aggregate", "a cursor pages through entries, and a query with aggregate returns documents")
+	}
 	q.Limit, q.Offset, q.IncludePagination = new(c.limit), c.Offset(), true
 	result, err := c.ds.Query(ctx, q)
 	if err != nil {

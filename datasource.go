@@ -12,17 +12,19 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
 // DataSource is a handle on one data source: a named table of JSON entries. It
 // holds no resources, is safe for concurrent use and stays valid until the
 // database closes. A handle made by At or AtTime reads an old state and takes no
-// writes.
+// writes; one made by WithSession knows who is asking.
 type DataSource struct {
-	db *DB
-	id int64
-	at moment
+	db      *DB
+	id      int64
+	at      moment
+	session *security.Session
 }
 
 // ID returns the id of the data source.
@@ -146,37 +148,45 @@ type Scope struct {
 // the first one of the scope's app is taken, else the one with the lowest id (spec
 // 12.1). Trashed ones are not found.
 func (db *DB) DataSourceByName(ctx context.Context, name string, scope Scope) (*DataSource, error) {
-	var found int64
-	err := db.view(ctx, func(r storage.Reader) error {
-		found = 0
-		from, to := layout.ByNameRange(name)
-		c := r.Scan(layout.Catalog, from, to, false)
-		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-			id := layout.ByNameSource(key)
-			head, src, err := db.load(r, id, true)
-			if err != nil {
-				return err
-			}
-			if head.Trashed || src.def.Name != name || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
-				continue
-			}
-			if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
-				found = id
-				return nil
-			}
-			if found == 0 {
-				found = id
-			}
-		}
-		return c.Err()
+	ds := &DataSource{db: db}
+	err := db.view(ctx, func(r storage.Reader) (err error) {
+		ds.id, err = db.findByName(r, name, scope)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if found == 0 {
-		return nil, errs.New(errs.NotFound, "data source %q does not exist", name)
+	return ds, nil
+}
+
+// findByName returns the id of the data source that DataSourceByName finds.
+func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, error) {
+	var found int64
+	from, to := layout.ByNameRange(name)
+	c := r.Scan(layout.Catalog, from, to, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		id := layout.ByNameSource(key)
+		head, src, err := db.load(r, id, true)
+		if err != nil {
+			return 0, err
+		}
+		if head.Trashed || src.def.Name != name || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
+			continue
+		}
+		if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
+			return id, nil
+		}
+		if found == 0 {
+			found = id
+		}
 	}
-	return &DataSource{db: db, id: found}, nil
+	if err := c.Err(); err != nil {
+		return 0, err
+	}
+	if found == 0 {
+		return 0, errs.New(errs.NotFound, "data source %q does not exist", clipText(name))
+	}
+	return found, nil
 }
 
 // ListOptions select data sources for DataSources. The zero value lists every one

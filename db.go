@@ -25,6 +25,8 @@ type DB struct {
 	published atomic.Int64 // the last commit known to be durable
 	snapshots snapshots
 	catalog   catalog
+	bell      bell
+	watchers  watchers
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -133,12 +135,15 @@ func mustBeEmpty(ctx context.Context, store storage.Storage) error {
 	})
 }
 
-// Close waits for running calls, releases the storage and, for a file, writes
-// what makes the next Open quick. Later calls return ErrClosed; a second Close
-// returns what the first one did.
+// Close ends subscriptions and waits for their callbacks and for running calls,
+// releases the storage and, for a file, writes what makes the next Open quick. Later
+// calls return ErrClosed; a second Close returns what the first one did. The callback
+// of a subscription must not call it.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.closed.Store(true)
+		db.watchers.close()
+		db.bell.ring()
 		db.closeErr = fromStorage(db.store.Close())
 	})
 	return db.closeErr

@@ -2,7 +2,6 @@ package siftdb
 
 import (
 	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +27,9 @@ type Entry struct {
 	UpdatedAt time.Time // UTC, in milliseconds
 	// Changed is the commit that touched the entry last, for IfChanged.
 	Changed int64
+	// Joins is what the query's joins found for this entry, in their order; nil when
+	// it had none.
+	Joins []Joined
 
 	order []byte         // the stored order; nil for 0
 	doc   document.Value // the data, an object
@@ -48,6 +50,15 @@ func (e *Entry) set(source int64, names *document.Names, rec *layout.Record, doc
 		e.order = bytes.Clone(rec.Order)
 		e.Order = rec.OrderValue()
 	}
+}
+
+// orderValue returns the order, with its digits.
+func (e *Entry) orderValue() document.Value { return document.Stored(e.order, nil) }
+
+// record returns the entry as a record, which is what wheres are tested on.
+func (e *Entry) record() layout.Record {
+	return layout.Record{ID: e.ID, Changed: e.Changed, CreatedAt: e.CreatedAt.UnixMilli(), UpdatedAt: e.UpdatedAt.UnixMilli(),
+		Order: e.order, Doc: e.doc.Raw()}
 }
 
 // Get returns a value of the data: what Lookup returns, nil when it is absent.
@@ -114,11 +125,12 @@ func (e *Entry) Map() map[string]any {
 	return m
 }
 
-// Decode stores the data in the value that v points to, as json.Unmarshal does.
+// Decode stores the data in the value that v points to by the rules of
+// json.Unmarshal, straight from the stored form. It stops at the first part that does
+// not fit, which the error names in Path; errors.As finds a *FieldError in it.
 func (e *Entry) Decode(v any) error {
-	if err := json.Unmarshal(e.JSON(), v); err != nil {
-		return &Error{Code: errs.InvalidInput, DataSourceID: e.DataSourceID, EntryID: e.ID, Err: err,
-			Message: "entry " + itoa(e.ID) + " of data source " + itoa(e.DataSourceID) + " does not fit the value it is decoded into"}
+	if err := document.DecodeTo(e.doc, v); err != nil {
+		return e.misfit(err)
 	}
 	return nil
 }
@@ -128,7 +140,7 @@ func (e *Entry) Decode(v any) error {
 func (e *Entry) JSON() []byte { return document.AppendJSON(nil, e.doc) }
 
 // MarshalJSON returns the whole entry in the shape of spec 1.4: id, data, order,
-// createdAt, updatedAt, deletedAt, dataSourceId.
+// createdAt, updatedAt, deletedAt, dataSourceId, and joins when the query had any.
 func (e *Entry) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 
 // AppendJSON appends what MarshalJSON returns.
@@ -153,5 +165,15 @@ func (e *Entry) AppendJSON(dst []byte) []byte {
 	dst = e.UpdatedAt.UTC().AppendFormat(dst, timeLayout)
 	dst = append(dst, `","deletedAt":null,"dataSourceId":`...)
 	dst = strconv.AppendInt(dst, e.DataSourceID, 10)
+	if len(e.Joins) > 0 {
+		dst = append(dst, `,"joins":{`...)
+		for i := range e.Joins {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = e.Joins[i].appendJSON(dst)
+		}
+		dst = append(dst, '}')
+	}
 	return append(dst, '}')
 }

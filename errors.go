@@ -50,6 +50,9 @@ var (
 	// ErrSnapshotGone: the read took longer than Options.SnapshotAge allows, or
 	// asks for a state that retention has dropped.
 	ErrSnapshotGone = errs.Sentinel(errs.SnapshotGone, "snapshot gone")
+	// ErrHistoryLost: changes that a feed or a subscription had yet to read have been
+	// dropped by retention. Read the data source anew and go on from there.
+	ErrHistoryLost = errs.Sentinel(errs.HistoryLost, "history lost")
 	// ErrTooLarge: over a configured limit.
 	ErrTooLarge = errs.Sentinel(errs.TooLarge, "too large")
 )

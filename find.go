@@ -32,7 +32,7 @@ type SortKey = query.SortKey
 // then objects, arrays, booleans, and at last null and absent.
 func Asc(name string) SortKey { return SortKey{Name: name} }
 
-// Desc sorts by a column, descending.
+// Desc sorts by a column, descending: null and absent come first.
 func Desc(name string) SortKey { return SortKey{Name: name, Desc: true} }
 
 // Query says which entries are wanted, and how. The zero value wants all of them
@@ -43,6 +43,17 @@ type Query struct {
 	// Where filters entries (spec 3): a query.M, a query.D, or JSON text as string,
 	// []byte or json.RawMessage. Nil matches everything.
 	Where any
+	// Views name filters that the data source's definition holds (spec 7): an entry
+	// passes when it passes any of them, and the Where. Values of the caller's
+	// session in a filter come from WithSession.
+	Views []string
+	// Joins read entries of other data sources beside these (spec 6).
+	Joins []Join
+	// Aggregate is a pipeline, as aggregate.Compile takes it, over the entries that
+	// Where, Views and Joins select, for DataSource.Query, which then returns
+	// documents. Order and Attributes do not matter, and Offset and Limit are for its
+	// output.
+	Aggregate any
 	// Attributes are the columns that data carries: names, or paths such as
 	// "data.address.city". Nil means all, an empty slice none (spec 4.1).
 	Attributes []string
@@ -69,7 +80,7 @@ type Query struct {
 // Find returns the entries that the query selects. On a snapshot: what others
 // write meanwhile is not seen. No match is an empty slice, not an error.
 func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
-	c, err := q.compileSelect()
+	c, err := q.compileEntries()
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +92,19 @@ func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
 // total is true.
 func (ds *DataSource) collect(ctx context.Context, c *compiled, total bool) ([]*Entry, int64, error) {
 	entries := []*Entry{}
-	f := ds.finder(c, total)
+	f := ds.finder(ctx, c, total)
 	defer f.close()
 	f.eager = true
 	for e, err := range f.all(ctx) {
+		if err != nil {
+			return nil, 0, err
+		}
+		entries = append(entries, e)
+	}
+	if err := f.joins.fill(ctx, entries); err != nil {
+		return nil, 0, err
+	}
+	for e, err := range f.joins.appended(ctx) {
 		if err != nil {
 			return nil, 0, err
 		}
@@ -150,18 +170,14 @@ func (ds *DataSource) forGet(r storage.Reader) (*source, int64, error) {
 // to keep.
 func (ds *DataSource) Each(ctx context.Context, q Query) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		c, err := q.compileSelect()
+		c, err := q.compileEntries()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		f := ds.finder(c, false)
+		f := ds.finder(ctx, c, false)
 		defer f.close()
-		for e, err := range f.all(ctx) {
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
+		f.stream(ctx)(yield)
 	}
 }
 
@@ -172,17 +188,19 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	rd := ds.read()
+	rd := ds.in(ctx).read()
 	defer rd.close()
 	var n int64
 	m := matching{}
 	for done := false; !done; {
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
-			if c.where.MatchesAll() {
+			if err := m.bind(rd, c); err != nil {
+				return err
+			}
+			if m.where.MatchesAll() {
 				n, done = rd.st.count, true
 				return nil
 			}
-			m.bind(rd, c)
 			if rd.divisible() {
 				return nil
 			}
@@ -207,6 +225,8 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 // compiled is a query that has been checked.
 type compiled struct {
 	where      *query.Matcher
+	views      []string
+	joins      []*compiledJoin
 	order      Order
 	projection *query.Projection // nil for all columns
 	distinct   bool
@@ -214,7 +234,7 @@ type compiled struct {
 	offset     int
 }
 
-// compileSelect checks a query that returns entries.
+// compileSelect checks a query that selects entries.
 func (q *Query) compileSelect() (*compiled, error) {
 	if q.Type != "" && q.Type != "select" {
 		return nil, errs.At(errs.InvalidQuery, "type", "a query of type %q is for DataSource.Query", q.Type)
@@ -222,9 +242,22 @@ func (q *Query) compileSelect() (*compiled, error) {
 	return q.compile()
 }
 
+// compileEntries checks a query that returns the entries that it selects.
+func (q *Query) compileEntries() (*compiled, error) {
+	if q.Aggregate != nil {
+		return nil, errs.At(errs.InvalidQuery, "aggregate", "a query with aggregate returns documents: it is for DataSource.Query and DataSource.Aggregate")
+	}
+	return q.compileSelect()
+}
+
 func (q *Query) compileCount() (*compiled, error) {
-	if q.Distinct {
-		return nil, errs.At(errs.InvalidQuery, "distinct", "distinct cannot be counted")
+	for _, option := range []struct {
+		key string
+		set bool
+	}{{"distinct", q.Distinct}, {"join", len(q.Joins) > 0}, {"aggregate", q.Aggregate != nil}} {
+		if option.set {
+			return nil, errs.At(errs.InvalidQuery, option.key, "a query with %s cannot be counted; includePagination gives a select's total", option.key)
+		}
 	}
 	var more []query.Option
 	if q.StrictCount {
@@ -234,7 +267,7 @@ func (q *Query) compileCount() (*compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &compiled{where: where, limit: -1}, nil
+	return &compiled{where: where, views: q.Views, limit: -1}, nil
 }
 
 func (q *Query) compileWhere(more ...query.Option) (*query.Matcher, error) {
@@ -242,7 +275,7 @@ func (q *Query) compileWhere(more ...query.Option) (*query.Matcher, error) {
 }
 
 func (q *Query) compile() (*compiled, error) {
-	c := &compiled{order: q.Order, distinct: q.Distinct, limit: -1, offset: q.Offset}
+	c := &compiled{views: q.Views, order: q.Order, distinct: q.Distinct, limit: -1, offset: q.Offset}
 	var err error
 	if c.where, err = q.compileWhere(); err != nil {
 		return nil, err
@@ -258,7 +291,8 @@ func (q *Query) compile() (*compiled, error) {
 	if q.Attributes != nil {
 		c.projection = query.NewProjection(q.Attributes)
 	}
-	return c, nil
+	c.joins, err = q.compileJoins()
+	return c, err
 }
 
 // matching tests records against a where.
@@ -268,9 +302,19 @@ type matching struct {
 	rec   query.Record
 }
 
-// bind resolves the where's names against the columns of the data source, once
-// for a reading.
-func (m *matching) bind(rd *reading, c *compiled) { m.bindTo(rd.ds.id, rd.st.source, c.where) }
+// bind resolves the names of the where and the views against the columns of the
+// data source, once for a reading.
+func (m *matching) bind(rd *reading, c *compiled) error {
+	where := c.where
+	if m.where == nil {
+		var err error
+		if where, err = c.filter(rd.st.source, rd.ds.session); err != nil {
+			return err
+		}
+	}
+	m.bindTo(rd.ds.id, rd.st.source, where)
+	return nil
+}
 
 func (m *matching) bindTo(id int64, src *source, where *query.Matcher) {
 	if m.where == nil {

@@ -45,29 +45,68 @@ type finder struct {
 	total   int64               // matches so far
 	count   bool                // total is wanted, so go on when nothing more is
 	eager   bool                // the caller wants everything, so slices are large at once
+	joins   *joiner             // nil when there are none
 	batch   []*Entry
 	arena   arena
 
-	// The names and the revision of the columns that the where was bound to.
-	names, columns int64
+	// What the where was bound to: names, and revisions of the columns and of the
+	// definition.
+	names, columns, revision int64
 }
 
-func (ds *DataSource) finder(c *compiled, total bool) *finder {
-	f := &finder{ds: ds, c: c, rd: ds.read(), skip: c.offset, left: c.limit, count: total}
+func (ds *DataSource) finder(ctx context.Context, c *compiled, total bool) *finder {
+	ds = ds.in(ctx)
+	f := &finder{ds: ds, c: c, rd: ds.read(), skip: c.offset, left: c.limit, count: total, joins: newJoiner(ds, c.joins)}
 	if c.distinct {
 		f.seen = make(map[string]struct{})
 	}
 	return f
 }
 
-func (f *finder) close() { f.rd.close() }
+func (f *finder) close() {
+	f.joins.close()
+	f.rd.close()
+}
 
-// all yields what is wanted. An error is the last thing it yields.
+// all yields the entries wanted; an eager finder leaves their joins to whoever
+// called it. An error is the last thing it yields.
 func (f *finder) all(ctx context.Context) iter.Seq2[*Entry, error] {
-	if len(f.c.order) > 0 {
-		return f.sorted(ctx)
+	return func(yield func(*Entry, error) bool) {
+		if err := f.begin(ctx); err != nil {
+			yield(nil, err)
+			return
+		}
+		if len(f.c.order) > 0 {
+			f.sorted(ctx)(yield)
+		} else {
+			f.scanned(ctx)(yield)
+		}
 	}
-	return f.scanned(ctx)
+}
+
+// stream yields the entries wanted, and then those of the outer joins.
+func (f *finder) stream(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		for e, err := range f.all(ctx) {
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+		f.joins.appended(ctx)(yield)
+	}
+}
+
+// begin reads what the joins need before there are entries. Without joins there is
+// nothing to do before the first slice.
+func (f *finder) begin(ctx context.Context) error {
+	if f.joins == nil {
+		return nil
+	}
+	f.joins.eager = f.eager
+	if err := f.rd.slice(ctx, f.bind); err != nil {
+		return err
+	}
+	return f.joins.prepare(ctx)
 }
 
 // batchSizes: the first entries come soon, later ones in larger slices.
@@ -83,21 +122,34 @@ func (f *finder) firstBatch() int {
 	return firstBatch
 }
 
-// bind prepares the finder in the first slice, and tells whether the total is
-// known without a scan.
-func (f *finder) bind() {
+// bind prepares the finder in the first slice, and notes whether the total is known
+// without a scan.
+func (f *finder) bind(r storage.Reader) error {
 	first := f.m.where == nil
-	f.m.bind(f.rd, f.c)
-	if !first {
-		return
+	if err := f.m.bind(f.rd, f.c); err != nil || !first {
+		return err
 	}
-	f.names, f.columns = f.rd.st.head.Names, f.rd.st.head.Columns
+	f.names, f.columns, f.revision = f.rd.st.head.Names, f.rd.st.head.Columns, f.rd.st.head.Revision
 	if f.c.projection != nil {
 		f.project = f.c.projection.Bind(f.rd.st.source.schema())
 	}
-	if f.count && f.c.where.MatchesAll() && !f.c.distinct {
+	if f.count && f.m.where.MatchesAll() && !f.c.distinct && !f.joins.required() {
 		f.total, f.count = f.rd.st.count, false
 	}
+	return f.joins.begin(r, f.rd)
+}
+
+// matches reports whether a record is selected. It leaves the record in f.m when
+// there are joins.
+func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
+	if v == query.Yes {
+		if f.joins != nil {
+			f.m.fill(rec)
+		}
+	} else if !f.m.match(rec) {
+		return false, nil
+	}
+	return f.joins.passes(&f.m)
 }
 
 // scanned yields entries in default order.
@@ -107,21 +159,24 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 		for done := false; !done; size = fullBatch {
 			f.batch = f.batch[:0]
 			err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
-				f.bind()
+				if err := f.bind(r); err != nil {
+					return err
+				}
 				if f.left == 0 && !f.count {
 					done = true
 					return nil
 				}
 				done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
-					if v == query.Yes || f.m.match(rec) {
-						f.accept(rec)
+					ok, err := f.matches(rec, v)
+					if ok {
+						err = f.accept(rec)
 					}
-					return len(f.batch) < size && (f.left != 0 || f.count), nil
+					return len(f.batch) < size && (f.left != 0 || f.count), err
 				})
 				done = done || f.left == 0 && !f.count
 				return err
 			})
-			if !f.deliver(err, yield) {
+			if !f.deliver(ctx, err, yield) {
 				return
 			}
 		}
@@ -129,24 +184,24 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 }
 
 // accept takes a match: past the offset and within the limit it joins the batch.
-func (f *finder) accept(rec *layout.Record) {
+func (f *finder) accept(rec *layout.Record) error {
 	doc := rec.Doc
 	copied := false
 	if f.project != nil && (f.seen != nil || f.skip == 0 && f.left != 0) {
 		doc, copied = f.project.AppendTo(nil, document.Stored(doc, f.rd.st.source.names)), true
 	}
 	if f.seen != nil && !f.fresh(doc) {
-		return
+		return nil
 	}
 	if f.count {
 		f.total++
 	}
 	if f.skip > 0 {
 		f.skip--
-		return
+		return nil
 	}
 	if f.left == 0 {
-		return
+		return nil
 	}
 	if f.left > 0 {
 		f.left--
@@ -157,6 +212,7 @@ func (f *finder) accept(rec *layout.Record) {
 	e := f.arena.entry()
 	e.set(f.ds.id, f.rd.st.source.names, rec, doc)
 	f.batch = append(f.batch, e)
+	return f.joins.note(&f.m)
 }
 
 // fresh reports whether distinct has not met these data yet.
@@ -170,7 +226,10 @@ func (f *finder) fresh(doc []byte) bool {
 }
 
 // deliver hands a batch out and reports whether to go on.
-func (f *finder) deliver(err error, yield func(*Entry, error) bool) bool {
+func (f *finder) deliver(ctx context.Context, err error, yield func(*Entry, error) bool) bool {
+	if err == nil && !f.eager {
+		err = f.joins.fill(ctx, f.batch)
+	}
 	if err != nil {
 		yield(nil, err)
 		return false
@@ -212,7 +271,7 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 				return nil
 			})
 			size = fullBatch
-			if !f.deliver(err, yield) {
+			if !f.deliver(ctx, err, yield) {
 				return
 			}
 		}
@@ -229,8 +288,10 @@ func (f *finder) fetch(r storage.Reader, id int64) error {
 	if !ok {
 		return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
 	}
-	f.accept(&rec)
-	return nil
+	if f.joins != nil {
+		f.m.fill(&rec)
+	}
+	return f.accept(&rec)
 }
 
 // gather collects the sort keys of the matches.
@@ -242,7 +303,9 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 	var order *query.BoundOrder
 	for done := false; !done; {
 		err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
-			f.bind()
+			if err := f.bind(r); err != nil {
+				return err
+			}
 			if order == nil {
 				order = f.c.order.Bind(f.rd.st.source.schema())
 			}
@@ -251,13 +314,17 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 				return nil
 			}
 			done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
-				if f.m.match(rec) {
+				if !f.m.match(rec) {
+					return true, nil
+				}
+				ok, err := f.joins.passes(&f.m)
+				if ok {
 					if f.count && f.seen == nil {
 						f.total++
 					}
 					s.add(order, &f.m.rec)
 				}
-				return true, nil
+				return true, err
 			})
 			return err
 		})

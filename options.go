@@ -36,13 +36,17 @@ type Retention struct {
 	Age time.Duration
 }
 
-// Limits bound entries. A zero field means its default, -1 no limit (Depth never
+// Limits bound entries and queries. A zero field means its default, -1 no limit (Depth never
 // goes above 10,000).
 type Limits struct {
 	Depth       int // nesting of a value; default 100
 	Keys        int // keys of one object; default 10,000
 	KeyBytes    int // length of a key in bytes; default 1,024
 	NumberBytes int // digits of a number in bytes; default 400
+	// QueryBytes is what the joins of one query, and the stages of one pipeline, may
+	// hold in memory, roughly counted, before they end with ErrTooLarge; default
+	// 256 MiB. What a query returns does not count.
+	QueryBytes int
 }
 
 func (l Limits) document() document.Limits {
@@ -58,6 +62,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.SnapshotAge == 0 {
 		opts.SnapshotAge = 10 * time.Minute
 	}
+	if opts.Limits.QueryBytes == 0 {
+		opts.Limits.QueryBytes = 256 << 20
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -67,7 +74,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.Retention.Versions < -1 || opts.Retention.Age < 0 {
 		return opts, errs.New(errs.InvalidInput, "option Retention is negative")
 	}
-	for _, n := range []int{opts.Limits.Depth, opts.Limits.Keys, opts.Limits.KeyBytes, opts.Limits.NumberBytes} {
+	for _, n := range []int{opts.Limits.Depth, opts.Limits.Keys, opts.Limits.KeyBytes, opts.Limits.NumberBytes, opts.Limits.QueryBytes} {
 		if n < -1 {
 			return opts, errs.New(errs.InvalidInput, "a field of option Limits is below -1")
 		}

@@ -3,16 +3,17 @@ package siftdb
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/query"
 )
 
-// ParseQuery reads a query body, the JSON of spec 4: type, where, attributes,
-// distinct, order, limit, offset, includePagination, countOnly. Unknown keys are
-// ignored; a known key of the wrong type, and a key whose turn has not come in
-// this version (view, views, join, aggregate), is ErrInvalidQuery.
+// ParseQuery reads a query body, the JSON of spec 4: type, where, view, views, join,
+// aggregate, attributes, distinct, order, limit, offset, includePagination,
+// countOnly. Unknown keys are ignored; a known key of the wrong type is
+// ErrInvalidQuery.
 func ParseQuery(body []byte) (Query, error) {
 	var q Query
 	v, err := document.Parse(body, document.Limits{})
@@ -71,10 +72,37 @@ func (q *Query) setKey(key string, v document.Value) (err error) {
 		q.IncludePagination, err = bodyBool(key, v)
 	case "countOnly":
 		q.CountOnly, err = bodyBool(key, v)
-	case "view", "views", "join", "aggregate":
-		err = errs.At(errs.InvalidQuery, key, "%s is not supported by this version of siftdb", key)
+	case "view", "views":
+		var names []string
+		names, err = bodyViews(key, v)
+		q.Views = append(q.Views, names...)
+	case "join":
+		q.Joins, err = bodyJoins(v)
+	case "aggregate":
+		if v.Kind() != document.Array {
+			return errs.At(errs.InvalidQuery, key, "aggregate must be an array of stages")
+		}
+		q.Aggregate = json.RawMessage(document.AppendJSON(nil, v))
 	}
 	return err
+}
+
+// bodyViews reads the name of a view, or an array of them.
+func bodyViews(key string, v document.Value) ([]string, error) {
+	if v.Kind() == document.String {
+		return []string{strings.Clone(v.Str())}, nil
+	}
+	if v.Kind() != document.Array {
+		return nil, errs.At(errs.InvalidQuery, key, "%s must be the name of a view, or an array of names", key)
+	}
+	names := []string{}
+	for item := range v.Items() {
+		if item.Kind() != document.String {
+			return nil, errs.At(errs.InvalidQuery, key, "%s must be the name of a view, or an array of names", key)
+		}
+		names = append(names, strings.Clone(item.Str()))
+	}
+	return names, nil
 }
 
 func bodyString(key string, v document.Value) (string, error) {
@@ -109,6 +137,9 @@ func (q Query) MarshalJSON() ([]byte, error) {
 	body := struct {
 		Type              string          `json:"type,omitempty"`
 		Where             json.RawMessage `json:"where,omitempty"`
+		Views             []string        `json:"views,omitempty"`
+		Join              json.RawMessage `json:"join,omitempty"`
+		Aggregate         json.RawMessage `json:"aggregate,omitempty"`
 		Attributes        *[]string       `json:"attributes,omitempty"`
 		Distinct          bool            `json:"distinct,omitempty"`
 		Order             [][2]string     `json:"order,omitempty"`
@@ -116,22 +147,34 @@ func (q Query) MarshalJSON() ([]byte, error) {
 		Offset            int             `json:"offset,omitempty"`
 		IncludePagination bool            `json:"includePagination,omitempty"`
 		CountOnly         bool            `json:"countOnly,omitempty"`
-	}{Type: q.Type, Distinct: q.Distinct, Limit: q.Limit, Offset: q.Offset, IncludePagination: q.IncludePagination, CountOnly: q.CountOnly}
+	}{Type: q.Type, Views: q.Views, Distinct: q.Distinct, Order: orderJSON(q.Order), Limit: q.Limit, Offset: q.Offset,
+		IncludePagination: q.IncludePagination, CountOnly: q.CountOnly}
 	if q.Attributes != nil {
 		body.Attributes = &q.Attributes
-	}
-	for _, key := range q.Order {
-		direction := "ASC"
-		if key.Desc {
-			direction = "DESC"
-		}
-		body.Order = append(body.Order, [2]string{key.Name, direction})
 	}
 	var err error
 	if body.Where, err = whereJSON(q.Where); err != nil {
 		return nil, err
 	}
+	if body.Join, err = joinsJSON(q.Joins); err != nil {
+		return nil, err
+	}
+	if body.Aggregate, err = aggregateJSON(q.Aggregate); err != nil {
+		return nil, err
+	}
 	return json.Marshal(body)
+}
+
+// orderJSON returns an order as pairs of a name and a direction.
+func orderJSON(order Order) (pairs [][2]string) {
+	for _, key := range order {
+		direction := "ASC"
+		if key.Desc {
+			direction = "DESC"
+		}
+		pairs = append(pairs, [2]string{key.Name, direction})
+	}
+	return pairs
 }
 
 // whereJSON returns a where as JSON text, nil for none.

@@ -33,7 +33,7 @@ const (
 // read work on it; writes return ErrReadOnly. An unknown version is ErrNotFound,
 // told by the first read.
 func (ds *DataSource) At(version int64) *DataSource {
-	return &DataSource{db: ds.db, id: ds.id, at: moment{atVersion, version}}
+	return ds.reads(moment{atVersion, version})
 }
 
 // AtTime returns a handle that reads the entries as they were at a time: after
@@ -47,7 +47,14 @@ func (ds *DataSource) AtTime(t time.Time) *DataSource {
 	case year > 9999:
 		ms = math.MaxInt64
 	}
-	return &DataSource{db: ds.db, id: ds.id, at: moment{atTime, ms}}
+	return ds.reads(moment{atTime, ms})
+}
+
+// reads returns a handle that differs from this one only in the state it reads.
+func (ds *DataSource) reads(at moment) *DataSource {
+	other := *ds
+	other.at = at
+	return &other
 }
 
 // state is what a read knows of a data source before it begins.
@@ -95,7 +102,7 @@ func (ds *DataSource) firstAfter(r storage.Reader, head layout.Head) (*history.V
 		}
 		return v, err
 	case atCommit:
-		if head.Floor > ds.at.n {
+		if lost(head, ds.at.n) {
 			return nil, snapshotGone(ds.id)
 		}
 		for v, err := range history.Range(r, ds.id, ds.at.n+1, 0, false) {

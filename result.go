@@ -12,6 +12,8 @@ import (
 type Result struct {
 	// Entries of a select; nil otherwise.
 	Entries []*Entry
+	// Documents are what a pipeline gave; nil when the query had none.
+	Documents []Document
 	// Pagination is set when the query asked for it.
 	Pagination *Pagination
 	// Count is set when the query asked for the count only.
@@ -56,6 +58,12 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 		}
 		b = e.AppendJSON(b)
 	}
+	for i, d := range r.Documents {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = d.value.AppendJSON(b)
+	}
 	b = append(b, ']')
 	if r.Pagination != nil {
 		p, err := json.Marshal(r.Pagination)
@@ -67,8 +75,8 @@ func (r *Result) MarshalJSON() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// Query runs a query body: a select, a count, or a delete of exactly the entries
-// that the same select would return (spec 4).
+// Query runs a query body: a select, a pipeline, a count, or a delete of exactly the
+// entries that the same select would return (spec 4).
 func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption) (*Result, error) {
 	switch q.Type {
 	case "", "select":
@@ -76,6 +84,10 @@ func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption
 		return ds.deleteQuery(ctx, q, options)
 	default:
 		return nil, errs.At(errs.InvalidQuery, "type", "type must be select or delete, not %q", q.Type)
+	}
+	if q.Aggregate != nil {
+		result, err := ds.aggregate(ctx, q.Aggregate, q)
+		return result, atAggregate(err)
 	}
 	result := &Result{dataSource: ds.id}
 	if q.CountOnly {

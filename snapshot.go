@@ -15,8 +15,9 @@ type snapshots struct {
 
 // snapshot is one read's claim: versions above commit must stay.
 type snapshot struct {
-	commit int64
-	opened time.Time
+	commit  int64
+	opened  time.Time
+	waiting bool // has read all there is, and waits for more
 }
 
 // register claims everything above commit. It is called before the storage is
@@ -39,6 +40,21 @@ func (s *snapshots) move(snap *snapshot, commit int64) {
 	snap.commit = commit
 }
 
+// wait tells that the read has seen everything up to a commit and waits for more:
+// until it goes on, its claim does not age.
+func (s *snapshots) wait(snap *snapshot, commit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap.commit, snap.waiting = commit, true
+}
+
+// resume tells that the read goes on, as if it began now.
+func (s *snapshots) resume(snap *snapshot, commit int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap.commit, snap.waiting, snap.opened = commit, false, time.Now()
+}
+
 // release gives the claim up.
 func (s *snapshots) release(snap *snapshot) {
 	s.mu.Lock()
@@ -54,7 +70,7 @@ func (s *snapshots) oldest(age time.Duration) int64 {
 	defer s.mu.Unlock()
 	lowest := int64(math.MaxInt64)
 	for snap := range s.open {
-		if time.Since(snap.opened) <= age {
+		if snap.waiting || time.Since(snap.opened) <= age {
 			lowest = min(lowest, snap.commit)
 		}
 	}

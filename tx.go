@@ -72,6 +72,7 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 	if err != nil {
 		return 0, fromStorage(err)
 	}
+	defer db.bell.ring()
 	for _, st := range t.sources {
 		st.src.revision, st.src.columnsRevision = st.head.Revision, st.head.Columns
 		db.catalog.keep(st.src)

@@ -26,6 +26,7 @@ const (
 	Locked       Code = "locked"        // another process holds the file
 	NotDatabase  Code = "not_database"  // the file is something else
 	SnapshotGone Code = "snapshot_gone" // the read, or the version, is older than what is kept
+	HistoryLost  Code = "history_lost"  // changes that were not read yet have been dropped
 	TooLarge     Code = "too_large"     // over a configured limit
 	Internal     Code = "internal"      // a bug in siftdb
 )

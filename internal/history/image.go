@@ -57,3 +57,16 @@ func Drop(w storage.Writer, source int64, v *Version) error {
 	}
 	return w.Delete(layout.Versions, layout.VersionKey(source, v.ID))
 }
+
+// LastImage sets rec to the last image of an entry with a version of at most c: of an
+// entry that does not exist after c, the state in which it was deleted. It reports
+// whether there is one.
+func LastImage(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, error) {
+	lo, _ := layout.ImageRange(source, id, 0)
+	cur := r.Scan(layout.Images, lo, layout.ImageKey(source, id, c+1), true)
+	key, value, ok := cur.Next()
+	if !ok {
+		return false, cur.Err()
+	}
+	return true, rec.DecodeImage(key, value)
+}

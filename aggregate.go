@@ -1,0 +1,252 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"strings"
+
+	"github.com/siftdb/siftdb/aggregate"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// Aggregate runs a pipeline over the entries that a query selects, and returns what
+// comes out (spec 5). The pipeline is a list of stages as JSON text, or as Go maps
+// and query.D, as aggregate.Compile takes it. Each entry goes in as the document
+// {id, data, order, createdAt, updatedAt, deletedAt, dataSourceId}, and joins when the
+// query has any (joins.<name> is a list there, or the join's value); entries of outer
+// joins go in too. Where, Views and Joins select;
+// Offset and Limit are for the output; Order and Attributes do not matter.
+//
+// from of $lookup and $graphLookup, and coll of $unionWith, name data sources by name,
+// or by id as a number; they are read in the same snapshot. Stages that would write or
+// run code are refused. What $sort, $group and other stages hold is bounded by
+// Limits.QueryBytes, beyond which the pipeline ends with ErrTooLarge.
+func (ds *DataSource) Aggregate(ctx context.Context, pipeline any, q Query) ([]Document, error) {
+	result, err := ds.aggregate(ctx, pipeline, q)
+	if err != nil {
+		return nil, err
+	}
+	return result.Documents, nil
+}
+
+// AggregateEach streams what Aggregate returns. No transaction is open while the
+// loop's body runs. An error ends the stream.
+func (ds *DataSource) AggregateEach(ctx context.Context, pipeline any, q Query) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		a, err := ds.aggregator(ctx, pipeline, q)
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		defer a.close()
+		skip, left := q.Offset, a.limit
+		if err := a.begin(ctx); err != nil {
+			yield(Document{}, err)
+			return
+		}
+		if left == 0 {
+			return
+		}
+		for d, err := range a.all(ctx) {
+			if err == nil && skip > 0 {
+				skip--
+				continue
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+			if left--; left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// aggregate gathers what a pipeline gives, and counts it if the query asks for that.
+func (ds *DataSource) aggregate(ctx context.Context, pipeline any, q Query) (*Result, error) {
+	a, err := ds.aggregator(ctx, pipeline, q)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	result := &Result{Documents: []Document{}, dataSource: ds.id}
+	if err := a.begin(ctx); err != nil {
+		return nil, err
+	}
+	full := func() bool { return a.limit >= 0 && len(result.Documents) == a.limit }
+	if full() && !q.IncludePagination {
+		return result, nil
+	}
+	var total int64
+	for d, err := range a.all(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if total++; total > int64(q.Offset) && !full() {
+			result.Documents = append(result.Documents, d)
+		}
+		if full() && !q.IncludePagination {
+			break
+		}
+	}
+	if q.IncludePagination {
+		result.Pagination = &Pagination{Total: total, Limit: q.Limit, Offset: q.Offset}
+	}
+	return result, nil
+}
+
+// aggregator runs a pipeline over a data source.
+type aggregator struct {
+	f        *finder
+	pipeline *aggregate.Pipeline
+	others   map[any]*finder // by what the pipeline calls them
+	limit    int             // of the output; -1 for none
+	early    query.D         // what of the first $match the scan tests
+	notes    []string        // what of it the scan does not know
+}
+
+// aggregator checks a pipeline and a query.
+func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*aggregator, error) {
+	if q.Distinct {
+		return nil, errs.At(errs.InvalidQuery, "distinct", "distinct cannot be combined with aggregate; $group does it")
+	}
+	if q.CountOnly {
+		return nil, errs.At(errs.InvalidQuery, "countOnly", "countOnly cannot be combined with aggregate; $count does it")
+	}
+	c, err := q.compileSelect()
+	if err != nil {
+		return nil, err
+	}
+	a := &aggregator{others: make(map[any]*finder), limit: c.limit}
+	c.order, c.projection, c.limit, c.offset = nil, nil, -1, 0
+	a.pipeline, err = aggregate.Compile(pipeline, aggregate.WithSource(a.source), aggregate.WithLimits(aggregate.Limits{Memory: ds.db.opts.Limits.QueryBytes}))
+	if err != nil {
+		return nil, err
+	}
+	if a.early, a.notes = a.pipeline.Prefilter(); len(a.early) > 0 {
+		early, err := query.Compile(a.early, query.ForDataSource())
+		if err != nil {
+			return nil, errs.Wrap(errs.Internal, err, "the first $match cannot be handed to the scan")
+		}
+		c.where = query.All(c.where, early)
+	}
+	a.f = ds.finder(ctx, c, false)
+	return a, nil
+}
+
+func (a *aggregator) close() {
+	a.f.close()
+	for _, f := range a.others {
+		f.close()
+	}
+}
+
+// begin settles on one state for the data source and for those that the pipeline
+// names. What is wrong with the query that its text does not show is told here.
+func (a *aggregator) begin(ctx context.Context) error { return a.f.rd.slice(ctx, a.settle) }
+
+// all yields what the pipeline gives. It comes after begin.
+func (a *aggregator) all(ctx context.Context) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		for v, err := range a.pipeline.StreamValues(ctx, inputs(a.f.stream(ctx))) {
+			if !yield(Document{v}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (a *aggregator) settle(r storage.Reader) error {
+	if err := a.f.bind(r); err != nil {
+		return err
+	}
+	for _, from := range a.pipeline.Sources() {
+		f, err := a.other(r, from)
+		if err != nil {
+			return err
+		}
+		a.others[from] = f
+		if err := f.rd.begin(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// other finds a data source that the pipeline names.
+func (a *aggregator) other(r storage.Reader, from any) (*finder, error) {
+	var id int64
+	name, byName := from.(string)
+	if !byName {
+		n, ok := from.(float64)
+		if id = int64(n); !ok || n < 1 || n != float64(id) {
+			return nil, errs.At(errs.InvalidQuery, "aggregate", "%v is neither the name nor the id of a data source", from)
+		}
+	}
+	ds, err := a.f.rd.sibling(r, id, name)
+	if err != nil {
+		return nil, err
+	}
+	return ds.finder(context.Background(), everything, false), nil
+}
+
+// everything is the query that selects all entries.
+var everything = &compiled{where: query.All(), limit: -1}
+
+// source reads a data source for $lookup and the like.
+func (a *aggregator) source(ctx context.Context, from any) iter.Seq2[aggregate.Value, error] {
+	f := a.others[from]
+	if f == nil {
+		return func(yield func(aggregate.Value, error) bool) {
+			yield(aggregate.Value{}, errs.New(errs.Internal, "the pipeline reads %v, which it did not name", from))
+		}
+	}
+	return inputs(f.all(ctx))
+}
+
+// inputs turns entries into documents of a pipeline.
+func inputs(entries iter.Seq2[*Entry, error]) iter.Seq2[aggregate.Value, error] {
+	return func(yield func(aggregate.Value, error) bool) {
+		for e, err := range entries {
+			if err != nil {
+				yield(aggregate.Value{}, err)
+				return
+			}
+			if !yield(pipelineInput(e), nil) {
+				return
+			}
+		}
+	}
+}
+
+// aggregateJSON returns a pipeline as JSON text, nil for none.
+func aggregateJSON(pipeline any) (json.RawMessage, error) {
+	switch p := pipeline.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return json.RawMessage(p), nil
+	case []byte:
+		return json.RawMessage(p), nil
+	}
+	return json.Marshal(pipeline)
+}
+
+// atAggregate names the place of a fault as the body of a query does: a pipeline
+// stands under its key aggregate.
+func atAggregate(err error) error {
+	e, ok := err.(*Error)
+	if !ok {
+		return err
+	}
+	rest, ok := strings.CutPrefix(e.Path, "pipeline")
+	if !ok {
+		return err
+	}
+	named := *e
+	named.Path = "aggregate" + rest
+	return &named
+}

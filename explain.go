@@ -1,0 +1,233 @@
+package siftdb
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+)
+
+// Plan is one step of how a query is answered, with the steps that feed it. Print it,
+// or read it step by step; the texts are for people and may change.
+type Plan struct {
+	// Step is what is done: "scan", "filter", "sort", "limit", "join", "append" or
+	// "pipeline".
+	Step string
+	// Detail says on what, and how.
+	Detail string
+	// Notes tell why something quicker is not done.
+	Notes []string
+	// Inputs are the steps whose entries this one takes, the query's own first.
+	Inputs []*Plan
+}
+
+// String returns the plan as an indented tree, the last step first.
+func (p *Plan) String() string {
+	var b strings.Builder
+	p.write(&b, "")
+	return b.String()
+}
+
+func (p *Plan) write(b *strings.Builder, indent string) {
+	fmt.Fprintf(b, "%s%s\n", indent, strings.TrimRight(p.Step+"  "+p.Detail, " "))
+	for _, n := range p.Notes {
+		fmt.Fprintf(b, "%s  note: %s\n", indent, n)
+	}
+	for _, in := range p.Inputs {
+		in.write(b, indent+"  ")
+	}
+}
+
+// Explain tells how a query would be answered, without running it. It checks the
+// query, its views and its joins as running it does.
+func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
+	if q.Aggregate != nil {
+		return ds.explainPipeline(ctx, q)
+	}
+	c, err := q.compile()
+	if err != nil {
+		return nil, err
+	}
+	f := ds.finder(ctx, c, false)
+	defer f.close()
+	if err := f.rd.slice(ctx, f.bind); err != nil {
+		return nil, err
+	}
+	return f.explainAppended(f.explain(&q)), nil
+}
+
+// explainPipeline is Explain for a query with a pipeline.
+func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, error) {
+	a, err := ds.aggregator(ctx, q.Aggregate, q)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	if err := a.begin(ctx); err != nil {
+		return nil, err
+	}
+	selected := q
+	selected.Order, selected.Limit, selected.Offset, selected.Attributes = nil, nil, 0, nil
+	in := a.f.explain(&selected)
+	scan := in
+	for len(scan.Inputs) > 0 {
+		scan = scan.Inputs[0]
+	}
+	if len(a.early) > 0 {
+		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
+	}
+	p := &Plan{Step: "pipeline", Detail: strings.Join(stageNames(q.Aggregate), ", "), Notes: a.notes, Inputs: []*Plan{a.f.explainAppended(in)}}
+	for _, from := range a.pipeline.Sources() {
+		p.Inputs = append(p.Inputs, &Plan{Step: "scan", Detail: a.others[from].rd.described() + ", once, for the pipeline"})
+	}
+	return limited(p, &q), nil
+}
+
+// explain tells how the finder gets its entries, outer joins aside.
+func (f *finder) explain(q *Query) *Plan {
+	p := &Plan{Step: "scan", Detail: f.rd.described()}
+	p.Detail += explainFilter(q.Where, q.Views)
+	if f.m.where.CanJudge() {
+		p.Detail += ", judged early by stored columns"
+	}
+	if f.joins != nil {
+		for _, run := range f.joins.runs {
+			if run.c.Required {
+				p = run.explain("keeps entries with a match in", p)
+			}
+		}
+	}
+	if len(q.Order) > 0 {
+		how := "all"
+		if q.Limit != nil && !q.Distinct {
+			how = "the best " + strconv.Itoa(q.Offset+*q.Limit)
+		}
+		p = &Plan{Step: "sort", Detail: strings.TrimPrefix(orderText(q.Order), ", ") + ", keeping " + how, Inputs: []*Plan{p}}
+	}
+	if q.Distinct {
+		p = &Plan{Step: "distinct", Inputs: []*Plan{p}}
+	}
+	p = limited(p, q)
+	if f.joins != nil {
+		for _, run := range f.joins.runs {
+			what := [...]string{"the entries", "whether there are any", "the number", "the sum"}[run.c.kind]
+			if run.c.Required {
+				p = &Plan{Step: "join", Detail: "adds " + what + " of " + strconv.Quote(run.c.Name) + ", from that hash table", Inputs: []*Plan{p}}
+			} else {
+				p = run.explain("adds "+what+" of", p)
+			}
+		}
+	}
+	return p
+}
+
+// explainFilter tells what entries must match.
+func explainFilter(where any, views []string) (detail string) {
+	if text, err := whereJSON(where); err == nil && len(text) > 0 && string(text) != "{}" {
+		detail += ", where " + clipText(string(text))
+	}
+	if len(views) > 0 {
+		detail += ", in any of the views " + quoteAll(views)
+	}
+	return detail
+}
+
+// orderText tells what entries are sorted by.
+func orderText(order Order) string {
+	names := make([]string, len(order))
+	for i, key := range order {
+		if names[i] = strconv.Quote(key.Name); key.Desc {
+			names[i] += " descending"
+		}
+	}
+	return ", by " + strings.Join(names, ", ")
+}
+
+// explainAppended adds the outer joins.
+func (f *finder) explainAppended(p *Plan) *Plan {
+	if f.joins == nil {
+		return p
+	}
+	for _, o := range f.joins.outer {
+		p = &Plan{Step: "append", Detail: strconv.Quote(o.c.Name), Inputs: []*Plan{p, {Step: "scan", Detail: o.f.rd.described() + explainFilter(o.c.Where, o.c.Views)}}}
+	}
+	return p
+}
+
+// explain tells how a join finds its entries.
+func (run *joinRun) explain(what string, parents *Plan) *Plan {
+	way := &Plan{Step: "scan", Detail: run.rd.described() + ", once, into a hash table"}
+	if run.byID() && !run.c.Required {
+		way.Step, way.Detail = "get", run.rd.described()+", by id; scanned when many are wanted"
+	}
+	way.Detail += explainFilter(run.c.Where, run.c.Views)
+	rest := ""
+	if len(run.c.query.order) > 0 {
+		rest = orderText(run.c.Order)
+	}
+	if run.c.query.limit >= 0 {
+		rest += ", at most " + strconv.Itoa(run.c.query.limit) + " for each"
+	}
+	pairs := make([]string, len(run.c.from))
+	for i := range pairs {
+		pairs[i] = run.c.from[i].String() + " = " + run.c.to[i].String()
+	}
+	return &Plan{Step: "join", Detail: what + " " + strconv.Quote(run.c.Name) + " on " + strings.Join(pairs, " and ") + rest, Inputs: []*Plan{parents, way}}
+}
+
+// described names a data source, its size and the state that is read.
+func (rd *reading) described() string {
+	return fmt.Sprintf("data source %d %s, %d entries after commit %d", rd.ds.id, strconv.Quote(rd.st.source.def.Name), rd.st.count, rd.st.commit)
+}
+
+// stageNames returns the names of a pipeline's stages.
+func stageNames(pipeline any) (names []string) {
+	text, err := aggregateJSON(pipeline)
+	if err != nil {
+		return nil
+	}
+	stages, err := document.Parse(text, document.Limits{})
+	if err != nil {
+		return nil
+	}
+	for stage := range stages.Items() {
+		for name := range stage.Fields() {
+			names = append(names, strings.Clone(name))
+		}
+	}
+	return names
+}
+
+// limited adds a step for an offset and a limit.
+func limited(p *Plan, q *Query) *Plan {
+	var parts []string
+	if q.Offset > 0 {
+		parts = append(parts, "skip "+strconv.Itoa(q.Offset))
+	}
+	if q.Limit != nil {
+		parts = append(parts, "take "+strconv.Itoa(*q.Limit))
+	}
+	if len(parts) == 0 {
+		return p
+	}
+	return &Plan{Step: "limit", Detail: strings.Join(parts, ", "), Inputs: []*Plan{p}}
+}
+
+func quoteAll(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = strconv.Quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// clipText shortens a text that is shown to people.
+func clipText(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,205 @@
+package siftdb
+
+import (
+	"context"
+	"iter"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// joiner runs the joins of one select. All of them read the state that the select
+// reads.
+type joiner struct {
+	ds    *DataSource
+	list  []*compiledJoin
+	runs  []*joinRun // of the joins with pairs
+	outer []*outerRun
+	eager bool // all parents are noted before the first is filled
+	held  int  // bytes held
+	begun bool
+}
+
+// outerRun is a join without pairs.
+type outerRun struct {
+	c *compiledJoin
+	f *finder
+}
+
+func newJoiner(ds *DataSource, list []*compiledJoin) *joiner {
+	if len(list) == 0 {
+		return nil
+	}
+	return &joiner{ds: ds, list: list}
+}
+
+func (j *joiner) close() {
+	if j == nil {
+		return
+	}
+	for _, run := range j.runs {
+		run.rd.close()
+	}
+	for _, o := range j.outer {
+		o.f.close()
+	}
+}
+
+// begin finds the joined data sources, in the transaction in which the select
+// settles on its state.
+func (j *joiner) begin(r storage.Reader, parent *reading) error {
+	if j == nil || j.begun {
+		return nil
+	}
+	j.begun = true
+	for _, c := range j.list {
+		if err := j.beginOne(r, parent, c); err != nil {
+			return c.fault(err)
+		}
+	}
+	return nil
+}
+
+func (j *joiner) beginOne(r storage.Reader, parent *reading, c *compiledJoin) error {
+	child, err := parent.sibling(r, c.DataSourceID, c.DataSourceName)
+	if err != nil {
+		return err
+	}
+	if c.outer() {
+		f := child.finder(context.Background(), c.query, false)
+		j.outer = append(j.outer, &outerRun{c, f})
+		return f.rd.begin(r)
+	}
+	run := &joinRun{joiner: j, c: c, rd: child.read()}
+	j.runs = append(j.runs, run)
+	if err := run.rd.begin(r); err != nil {
+		return err
+	}
+	return run.bind(parent.st.source.schema())
+}
+
+// sibling returns a handle on another data source, by its id or else its name, that
+// reads the state of the store that this reading is of, with the same session. Its
+// own reading must begin in the same transaction.
+func (rd *reading) sibling(r storage.Reader, id int64, name string) (*DataSource, error) {
+	other := *rd.ds
+	if other.id = id; id == 0 {
+		var err error
+		if other.id, err = rd.ds.db.findByName(r, name, Scope{}); err != nil {
+			return nil, err
+		}
+	}
+	if other.at.kind == atVersion { // a version is one of its own data source
+		other.at = moment{atCommit, rd.st.commit}
+	}
+	return &other, nil
+}
+
+// prepare reads what is needed before the parents are: the joined entries of
+// required joins, and of joins whose parents come in batches.
+func (j *joiner) prepare(ctx context.Context) error {
+	for _, run := range j.runs {
+		if run.c.Required || !j.eager && !run.byFewIDs() {
+			if err := run.readAll(ctx); err != nil {
+				return run.c.fault(err)
+			}
+		}
+	}
+	return nil
+}
+
+// required reports whether a join may drop parents.
+func (j *joiner) required() bool {
+	if j == nil {
+		return false
+	}
+	for _, c := range j.list {
+		if c.Required && !c.outer() {
+			return true
+		}
+	}
+	return false
+}
+
+// passes reports whether a parent has a match in every required join.
+func (j *joiner) passes(m *matching) (bool, error) {
+	if j == nil {
+		return true, nil
+	}
+	for _, run := range j.runs {
+		if !run.c.Required {
+			continue
+		}
+		found := false
+		err := run.from.each(&m.rec, func(key []byte) {
+			_, ok := run.groups[string(key)]
+			found = found || ok
+		})
+		if err != nil {
+			return false, run.c.fault(err)
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// note takes down the keys of a parent that will be filled: the next one, in order.
+func (j *joiner) note(m *matching) error {
+	if j == nil {
+		return nil
+	}
+	for _, run := range j.runs {
+		if err := run.note(&m.rec); err != nil {
+			return run.c.fault(err)
+		}
+	}
+	return nil
+}
+
+// fill gives the parents noted since the last call what their joins found.
+func (j *joiner) fill(ctx context.Context, parents []*Entry) error {
+	if j == nil || len(j.runs) == 0 || len(parents) == 0 {
+		return nil
+	}
+	room := make([]Joined, len(parents)*len(j.runs))
+	for i, e := range parents {
+		e.Joins = room[i*len(j.runs) : (i+1)*len(j.runs) : (i+1)*len(j.runs)]
+	}
+	for n, run := range j.runs {
+		err := run.fill(ctx, func(i int, found Joined) { parents[i].Joins[n] = found })
+		if err != nil {
+			return run.c.fault(err)
+		}
+	}
+	return nil
+}
+
+// appended yields the entries of the outer joins, one join after the other.
+func (j *joiner) appended(ctx context.Context) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
+		if j == nil {
+			return
+		}
+		for _, o := range j.outer {
+			for e, err := range o.f.all(ctx) {
+				if err != nil {
+					yield(nil, o.c.fault(err))
+					return
+				}
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// hold counts bytes that the joins keep.
+func (j *joiner) hold(n int) error {
+	if j.held += n; j.held > j.ds.db.opts.Limits.QueryBytes && j.ds.db.opts.Limits.QueryBytes > 0 {
+		return errs.New(errs.TooLarge, "the joins of a query hold more than %d bytes", j.ds.db.opts.Limits.QueryBytes)
+	}
+	return nil
+}
