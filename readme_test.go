@@ -35,13 +35,26 @@ func readFile(t *testing.T, name string) string {
 // TestReadmeCode keeps the Go code of README.md compiled and run: each block stands,
 // indented by a tab, in the body of an example that has an output.
 func TestReadmeCode(t *testing.T) {
-	source := readFile(t, "example_test.go")
+	bodies := append(exampleBodies(t, "example_test.go"), exampleBodies(t, "example_query_test.go")...)
+	blocks := fenced(readFile(t, "README.md"), "go")
+	if len(blocks) < 5 {
+		t.Errorf("README.md has %d blocks of Go code; are they found?", len(blocks))
+	}
+	for _, block := range blocks {
+		if !inAny(bodies, indented(block)) {
+			t.Errorf("README.md: this stands in no example:\n%s", block)
+		}
+	}
+}
+
+// exampleBodies returns the bodies of the examples in a file.
+func exampleBodies(t *testing.T, name string) (bodies []string) {
+	source := readFile(t, name)
 	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, "example_test.go", source, parser.ParseComments)
+	file, err := parser.ParseFile(fset, name, source, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var bodies []string
 	for _, decl := range file.Decls {
 		f, ok := decl.(*ast.FuncDecl)
 		if !ok || !strings.HasPrefix(f.Name.Name, "Example") {
@@ -53,15 +66,7 @@ func TestReadmeCode(t *testing.T) {
 		}
 		bodies = append(bodies, body)
 	}
-	blocks := fenced(readFile(t, "README.md"), "go")
-	if len(blocks) < 5 {
-		t.Errorf("README.md has %d blocks of Go code; are they found?", len(blocks))
-	}
-	for _, block := range blocks {
-		if !inAny(bodies, indented(block)) {
-			t.Errorf("README.md: this stands in no example of example_test.go:\n%s", block)
-		}
-	}
+	return bodies
 }
 
 // indented puts a tab before every line that is not empty, and a line break
@@ -100,7 +105,7 @@ func TestDocsNameFiles(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	name := regexp.MustCompile("`([\\w./-]+(?:\\.go|\\.md|/))`")
 	for _, doc := range []string{"README.md", "ARCHITECTURE.md", "CHANGELOG.md"} {
-		text := readFile(t, doc)
+		text := regexp.MustCompile("(?ms)^```.*?^```$").ReplaceAllString(readFile(t, doc), "") // [T](x) is no link in code
 		for _, found := range append(link.FindAllStringSubmatch(text, -1), name.FindAllStringSubmatch(text, -1)...) {
 			if _, err := fs.Stat(repo, path.Clean(found[1])); err != nil {
 				t.Errorf("%s names %s, which is not there", doc, found[1])

@@ -218,7 +218,7 @@ func TestDeleteQuery(t *testing.T) {
 func TestParseQueryTypes(t *testing.T) {
 	for _, body := range []string{``, `1`, `[]`, `{"type":1}`, `{"where":[]}`, `{"where":"x"}`, `{"where":null}`, `{"attributes":1}`, `{"attributes":[1]}`, `{"distinct":"yes"}`,
 		`{"order":{"v":1}}`, `{"order":[["v","UP"]]}`, `{"order":[[1,"ASC"]]}`, `{"limit":-1}`, `{"limit":1.5}`, `{"limit":"5"}`, `{"limit":1e300}`, `{"offset":-1}`, `{"offset":true}`,
-		`{"includePagination":1}`, `{"countOnly":"true"}`, `{"view":"x"}`, `{"views":["x"]}`, `{"join":{}}`, `{"aggregate":[]}`, `{"limit":1`, `{"limit":1} x`} {
+		`{"includePagination":1}`, `{"countOnly":"true"}`, `{"view":1}`, `{"views":[1]}`, `{"views":{}}`, `{"join":[]}`, `{"join":{"a":1}}`, `{"aggregate":{}}`, `{"limit":1`, `{"limit":1} x`} {
 		if _, err := siftdb.ParseQuery([]byte(body)); !isInvalidQuery(err) {
 			t.Errorf("%s gives %v", body, err)
 		}
