@@ -1,6 +1,7 @@
 // Package data holds two small public tables that the examples query: the
 // cities of the world with 100,000 inhabitants or more, and the countries they
-// lie in. Both are CSV with a header line, UTF-8, in a fixed order.
+// lie in. Both are CSV with a header line, UTF-8, in a fixed order; CityRows and
+// CountryRows give them as rows that are ready to be stored.
 //
 // The rows come from GeoNames (https://www.geonames.org), licensed under CC BY
 // 4.0. README.md in this folder tells the versions and how the tables were made.

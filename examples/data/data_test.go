@@ -6,10 +6,12 @@ import (
 	"reflect"
 	"strconv"
 	"testing"
+
+	"github.com/siftdb/siftdb"
 )
 
-// rows reads a table, checks its header and returns what follows.
-func rows(t *testing.T, table []byte, header ...string) [][]string {
+// lines reads a table, checks its header and returns what follows.
+func lines(t *testing.T, table []byte, header ...string) [][]string {
 	t.Helper()
 	all, err := csv.NewReader(bytes.NewReader(table)).ReadAll()
 	if err != nil {
@@ -25,7 +27,7 @@ func rows(t *testing.T, table []byte, header ...string) [][]string {
 func TestTables(t *testing.T) {
 	names := map[string]string{}
 	last := ""
-	for _, r := range rows(t, Countries(), "Code", "Name", "Capital", "Continent", "Area", "Population", "Currency") {
+	for _, r := range lines(t, Countries(), "Code", "Name", "Capital", "Continent", "Area", "Population", "Currency") {
 		if r[0] <= last {
 			t.Errorf("country %s is not in order", r[0])
 		}
@@ -38,7 +40,7 @@ func TestTables(t *testing.T) {
 		}
 	}
 	ids := map[string]bool{}
-	cities := rows(t, Cities(), "GeonameId", "Name", "Region", "CountryCode", "Country", "Population", "Latitude", "Longitude", "Timezone")
+	cities := lines(t, Cities(), "GeonameId", "Name", "Region", "CountryCode", "Country", "Population", "Latitude", "Longitude", "Timezone")
 	for _, r := range cities {
 		if ids[r[0]] {
 			t.Errorf("city %s appears twice", r[0])
@@ -63,5 +65,30 @@ func TestTables(t *testing.T) {
 	}
 	if len(names) != 250 || len(cities) != 4471 {
 		t.Errorf("%d countries and %d cities, want 250 and 4471", len(names), len(cities))
+	}
+}
+
+// TestRows holds the first rows, and that all are there.
+func TestRows(t *testing.T) {
+	cities, countries := CityRows(), CountryRows()
+	if len(cities) != 4471 || len(countries) != 250 {
+		t.Errorf("%d and %d rows", len(cities), len(countries))
+	}
+	for _, test := range []struct {
+		row  any
+		want string
+	}{
+		{cities[1], `{"GeonameId":292932,"Name":"Ajman","Region":"Ajman Emirate","CountryCode":"AE","Country":"United Arab Emirates","Population":490035,"Latitude":25.40177,"Longitude":55.47878,"Timezone":"Asia/Dubai"}`},
+		{countries[0], `{"Code":"AD","Name":"Andorra","Capital":"Andorra la Vella","Continent":"Europe","Area":468,"Population":77006,"Currency":"EUR"}`},
+		// Antarctica: what is not known is no column.
+		{countries[8], `{"Code":"AQ","Name":"Antarctica","Continent":"Antarctica","Area":14000000,"Population":0}`},
+	} {
+		got, err := test.row.(siftdb.D).MarshalJSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != test.want {
+			t.Errorf("the row is\n%s, want\n%s", got, test.want)
+		}
 	}
 }

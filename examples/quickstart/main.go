@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/examples/internal/report"
 )
 
 func main() {
@@ -44,7 +45,7 @@ func run(ctx context.Context, out io.Writer, path string) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 
-	t := &tour{out: out}
+	t := &tour{Report: report.New(out)}
 	if err := t.load(ctx, db); err != nil {
 		return err
 	}
@@ -56,28 +57,17 @@ func run(ctx context.Context, out io.Writer, path string) (err error) {
 		}
 	}
 	if kept {
-		t.say("\nThe tables are in the file you named. Run this again to see its versions grow.")
+		t.Say("\nThe tables are in the file you named. Run this again to see its versions grow.")
 	} else {
-		t.say("\nThe file was a temporary one. To keep it, add: -db cities.db")
+		t.Say("\nThe file was a temporary one. To keep it, add: -db cities.db")
 	}
-	return t.err
+	return t.Err()
 }
 
 // tour is the program's state: the two tables, and where it prints.
 type tour struct {
-	out       io.Writer
-	err       error // the first error of printing
+	*report.Report
 	cities    *siftdb.DataSource
 	countries *siftdb.DataSource
 	version   int64 // what the commit of change left
-}
-
-// heading begins a chapter.
-func (t *tour) heading(n int, text string) { t.say("\n%d. %s\n", n, text) }
-
-// say prints a line.
-func (t *tour) say(format string, args ...any) {
-	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.out, format+"\n", args...)
-	}
 }

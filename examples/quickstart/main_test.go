@@ -2,36 +2,18 @@ package main
 
 import (
 	"bytes"
-	"flag"
-	"os"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/examples/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/output.golden")
 
 // TestOutput compares the whole output with the golden file.
 func TestOutput(t *testing.T) {
-	var out bytes.Buffer
-	if err := run(t.Context(), &out, ""); err != nil {
-		t.Fatal(err)
-	}
-	golden := filepath.Join("testdata", "output.golden")
-	if *update {
-		if err := os.WriteFile(golden, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := out.String(); got != string(want) {
-		t.Errorf("the output is not that of %s; go test -update rewrites it. It is:\n%s", golden, got)
-	}
+	golden.Check(t, func(out io.Writer) error { return run(t.Context(), out, "") })
 }
 
 // TestKeptFile runs the tour twice on one file, which must be sound afterwards.

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/examples/internal/report"
 )
 
 // swiss is the question that the rest of the tour asks again and again.
@@ -15,7 +16,7 @@ var swiss = siftdb.Query{
 
 // change updates, inserts and deletes in one commit: all of it or nothing.
 func (t *tour) change(ctx context.Context) error {
-	t.heading(6, "One commit: Zurich grows, Winterthur joins, Bern leaves")
+	t.Heading("One commit: Zurich grows, Winterthur joins, Bern leaves")
 	zurich, err := t.city(ctx, "Zurich")
 	if err != nil {
 		return err
@@ -50,34 +51,34 @@ func (t *tour) city(ctx context.Context, name string) (*siftdb.Entry, error) {
 
 // lookBack reads the log: the versions, the difference, and the state before.
 func (t *tour) lookBack(ctx context.Context) error {
-	t.heading(7, "Every write left a version: the state just before it")
+	t.Heading("Every write left a version: the state just before it")
 	if err := t.versions(ctx); err != nil {
 		return err
 	}
-	t.heading(8, "What the commit changed")
+	t.Heading("What the commit changed")
 	if _, err := t.diff(ctx); err != nil {
 		return err
 	}
-	t.heading(9, "The same question, asked of the state before the commit")
+	t.Heading("The same question, asked of the state before the commit")
 	return t.show(ctx, t.cities.At(t.version))
 }
 
 // restore brings the state before the commit back. That is a write like any
 // other, so it can be undone as well.
 func (t *tour) restore(ctx context.Context) error {
-	t.heading(10, "Restored: as it was, and the restore is a version too")
+	t.Heading("Restored: as it was, and the restore is a version too")
 	if _, err := t.cities.Restore(ctx, t.version); err != nil {
 		return err
 	}
 	if err := t.show(ctx, t.cities); err != nil {
 		return err
 	}
-	t.say("")
+	t.Say("")
 	n, err := t.diff(ctx)
 	if err != nil {
 		return err
 	}
-	t.say("Entries that differ from before the commit: %d\n", n)
+	t.Say("Entries that differ from before the commit: %d\n", n)
 	return t.versions(ctx)
 }
 
@@ -87,7 +88,7 @@ func (t *tour) show(ctx context.Context, cities *siftdb.DataSource) error {
 	if err != nil {
 		return err
 	}
-	t.entries(list, "Name", "CountryCode", "Population")
+	t.Entries(list, "Name", "CountryCode", "Population")
 	return nil
 }
 
@@ -97,32 +98,32 @@ func (t *tour) versions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := grid{head: []string{"version", "write", "label", "entries before", "inserted", "updated", "deleted"}}
+	g := report.NewTable("version", "write", "label", "entries before", "inserted", "updated", "deleted")
 	for _, v := range list {
-		g.add(v.ID, v.Action, v.Source, v.Count, v.Inserted, v.Updated, v.Deleted)
+		g.Add(v.ID, v.Action, v.Source, v.Count, v.Inserted, v.Updated, v.Deleted)
 	}
-	t.print(g)
+	t.Table(g)
 	return nil
 }
 
 // diff prints how the state before the commit became that of now, and returns the
 // number of entries that differ.
 func (t *tour) diff(ctx context.Context) (int, error) {
-	g := grid{head: []string{"change", "Name", "Population before", "after"}}
+	g := report.NewTable("change", "Name", "Population before", "after")
 	for c, err := range t.cities.Diff(ctx, t.version, siftdb.Now) {
 		switch {
 		case err != nil:
 			return 0, err
 		case c.Created():
-			g.add("created", c.After.Get("Name"), nil, c.After.Get("Population"))
+			g.Add("created", c.After.Get("Name"), nil, c.After.Get("Population"))
 		case c.Deleted():
-			g.add("deleted", c.Before.Get("Name"), c.Before.Get("Population"), nil)
+			g.Add("deleted", c.Before.Get("Name"), c.Before.Get("Population"), nil)
 		default:
-			g.add("changed", c.After.Get("Name"), c.Before.Get("Population"), c.After.Get("Population"))
+			g.Add("changed", c.After.Get("Name"), c.Before.Get("Population"), c.After.Get("Population"))
 		}
 	}
-	if len(g.rows) > 0 {
-		t.print(g)
+	if g.Len() > 0 {
+		t.Table(g)
 	}
-	return len(g.rows), nil
+	return g.Len(), nil
 }
