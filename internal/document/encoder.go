@@ -98,7 +98,7 @@ func (e *Encoder) AppendGo(dst []byte, v any) ([]byte, error) {
 	case json.RawMessage:
 		return e.AppendJSON(dst, x)
 	}
-	return e.encode(dst, func() error { return e.w.goDocument(reflect.ValueOf(v)) })
+	return e.encode(dst, func() error { return e.w.goDocument(v) })
 }
 
 // encode runs one encoding and takes back what it did if it fails.
@@ -112,38 +112,6 @@ func (e *Encoder) encode(dst []byte, run func() error) ([]byte, error) {
 		return dst, err
 	}
 	return out, nil
-}
-
-// goDocument writes Go data as a document.
-func (w *writer) goDocument(v reflect.Value) error {
-	for hops := 0; v.IsValid() && v.Kind() == reflect.Pointer && !v.IsNil() && hops < deepest; hops++ {
-		if traitsOf(v.Type())&(isMarshaler|isOrdered) != 0 {
-			break
-		}
-		v = v.Elem()
-	}
-	if !v.IsValid() || isNil(v) {
-		return notObject(Null)
-	}
-	if traitsOf(v.Type())&isOrdered != 0 {
-		return asError(w.goOrdered(v.Interface().(OrderedObject), tagDoc, 0))
-	}
-	if _, ok := implementing(v, isMarshaler, isAddrMarshaler); !ok && v.Type() != valueType {
-		switch v.Kind() {
-		case reflect.Struct:
-			if _, ok := implementing(v, isTexter, isAddrTexter); !ok {
-				return asError(w.goStruct(v, tagDoc, 0))
-			}
-		case reflect.Map:
-			return asError(w.goReflectMap(v, tagDoc, 0))
-		}
-	}
-	// A value of its own first, for types that say themselves what they are.
-	x, err := FromGo(v.Interface(), w.lim)
-	if err != nil {
-		return err
-	}
-	return w.document(x)
 }
 
 // asError keeps a nil *errs.Error from becoming an error that is not nil.

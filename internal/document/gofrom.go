@@ -3,7 +3,6 @@ package document
 import (
 	"encoding/json"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -58,7 +57,7 @@ func (w *writer) goValue(v any, depth int) *errs.Error {
 	case json.RawMessage:
 		return w.goText(x, "json.RawMessage")
 	default:
-		return w.goReflect(reflect.ValueOf(v), depth, false)
+		return w.goOther(v, depth)
 	}
 	return nil
 }
@@ -82,8 +81,9 @@ func (w *writer) goFloat(f float64, bits int) *errs.Error {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return errs.New(errs.InvalidInput, "the number %s has no JSON form", strconv.FormatFloat(f, 'g', -1, bits))
 	}
-	if bits == 32 {
-		f, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'g', -1, 32), 64)
+	if bits == 32 { // the shortest digits of a float32 are those of another double
+		var room [32]byte
+		f, _ = strconv.ParseFloat(text(strconv.AppendFloat(room[:0], f, 'g', -1, 32)), 64)
 	}
 	w.buf = appendFloat64(w.buf, f)
 	return nil
@@ -94,7 +94,8 @@ func (w *writer) goInt(v int64) {
 		w.buf = appendInt(w.buf, v)
 		return
 	}
-	w.decimal(strconv.FormatInt(v, 10))
+	var room [32]byte
+	w.decimal(text(strconv.AppendInt(room[:0], v, 10)))
 }
 
 func (w *writer) goUint(v uint64) {
@@ -102,7 +103,8 @@ func (w *writer) goUint(v uint64) {
 		w.buf = appendInt(w.buf, int64(v))
 		return
 	}
-	w.decimal(strconv.FormatUint(v, 10))
+	var room [32]byte
+	w.decimal(text(strconv.AppendUint(room[:0], v, 10)))
 }
 
 // decimal writes a number by its text, which is known to be one.
@@ -116,13 +118,17 @@ func (w *writer) goNumber(num string) *errs.Error {
 		num = "0" // as in encoding/json
 	}
 	if !isNumber(num) {
-		return errs.New(errs.InvalidInput, "the json.Number %q is not a number", num)
+		return notNumber(num)
 	}
 	if len(num) > w.lim.NumberBytes {
 		return errs.New(errs.InvalidInput, "a number of %d bytes is longer than the limit of %d", len(num), w.lim.NumberBytes)
 	}
 	w.decimal(num)
 	return nil
+}
+
+func notNumber(num string) *errs.Error {
+	return errs.New(errs.InvalidInput, "the json.Number %q is not a number", num)
 }
 
 // goView writes a Value that stands where Go data is expected.

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"sync"
 	"unicode"
-
-	"github.com/siftdb/siftdb/internal/errs"
 )
 
 // structField is a field of a struct as encoding/json sees it.
@@ -23,74 +21,6 @@ type structField struct {
 
 // structFields keeps the fields of each struct type that was ever written.
 var structFields sync.Map // reflect.Type to []structField
-
-// goStruct writes a struct as an object.
-func (w *writer) goStruct(v reflect.Value, tag byte, depth int) *errs.Error {
-	if err := w.faultOf(w.open(tag)); err != nil {
-		return err
-	}
-	fields := fieldsOf(v.Type())
-next:
-	for i := range fields {
-		f := &fields[i]
-		fv := v
-		for _, step := range f.index {
-			if fv.Kind() == reflect.Pointer {
-				if fv.IsNil() {
-					continue next
-				}
-				fv = fv.Elem()
-			}
-			fv = fv.Field(step)
-		}
-		if f.omitEmpty && isEmpty(fv) || f.omitZero && isZero(fv) {
-			continue
-		}
-		if err := w.goReflectField(f.name, fv, depth, f.quoted); err != nil {
-			return err
-		}
-	}
-	return w.faultOf(w.close())
-}
-
-// isEmpty is what the option omitempty leaves out.
-func isEmpty(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
-		return v.Len() == 0
-	case reflect.Struct, reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		return false
-	}
-	return v.IsZero()
-}
-
-type zeroer interface{ IsZero() bool }
-
-var zeroerType = reflect.TypeFor[zeroer]()
-
-// isZero is what the option omitzero leaves out: what its IsZero method says, or Go's zero.
-func isZero(v reflect.Value) bool {
-	t := v.Type()
-	switch {
-	case t.Implements(zeroerType):
-		if t.Kind() == reflect.Interface {
-			if v.IsNil() || isNil(v.Elem()) {
-				return true
-			}
-		} else if isNil(v) {
-			return true
-		}
-		return v.Interface().(zeroer).IsZero()
-	case reflect.PointerTo(t).Implements(zeroerType):
-		if !v.CanAddr() {
-			box := reflect.New(t).Elem()
-			box.Set(v)
-			v = box
-		}
-		return v.Addr().Interface().(zeroer).IsZero()
-	}
-	return v.IsZero()
-}
 
 // fieldsOf returns the fields that encoding/json would write for a struct type, in its order.
 func fieldsOf(t reflect.Type) []structField {

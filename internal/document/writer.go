@@ -24,6 +24,11 @@ type writer struct {
 	seen     []sighting        // by number: the key that had it last
 	turn     uint32            // which document sightings count for
 
+	// The numbers of the fields of a struct type, the one written last, as far as they are
+	// known; inlineCol is not.
+	columns   []uint16
+	columnsOf *structEncoder
+
 	scratch []byte             // for one key at a time, and for the items of an object
 	room    []byte             // where a value of its own is written before it is copied
 	spare   []map[string]int32 // indexes to use again
@@ -342,6 +347,7 @@ func (w *writer) forget(n int) {
 		delete(w.numbers, name)
 	}
 	w.proposed = w.proposed[:n]
+	w.columnsOf = nil
 }
 
 // copyValue writes a stored value. A top-level document becomes an object with its names in
