@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/aggregate"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -102,19 +103,28 @@ func (ds *DataSource) aggregate(ctx context.Context, pipeline any, q Query) (*Re
 type aggregator struct {
 	f        *finder
 	pipeline *aggregate.Pipeline
-	others   map[any]*finder // by what the pipeline calls them
-	limit    int             // of the output; -1 for none
-	early    query.D         // what of the first $match the scan tests
-	notes    []string        // what of it the scan does not know
+	guards   map[any]*DataSource     // of a principal: through what the others are read
+	wheres   map[any]json.RawMessage // and what their rules say of them; nil for nothing
+	others   map[any]*finder         // by what the pipeline calls them
+	limit    int                     // of the output; -1 for none
+	early    query.D                 // what of the first $match the scan tests
+	notes    []string                // what of it the scan does not know
 }
 
 // aggregator checks a pipeline and a query.
 func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*aggregator, error) {
+	if q.Aggregate != nil {
+		return nil, errs.At(errs.InvalidQuery, "aggregate", "there are two pipelines: one in the query, and one beside it")
+	}
 	if q.Distinct {
 		return nil, errs.At(errs.InvalidQuery, "distinct", "distinct cannot be combined with aggregate; $group does it")
 	}
 	if q.CountOnly {
 		return nil, errs.At(errs.InvalidQuery, "countOnly", "countOnly cannot be combined with aggregate; $count does it")
+	}
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
 	}
 	c, err := q.compileSelect()
 	if err != nil {
@@ -134,7 +144,28 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 		c.where = query.All(c.where, early)
 	}
 	a.f = ds.finder(ctx, c, false)
-	return a, nil
+	return a, a.authorize(ctx)
+}
+
+// authorize asks the rules of the data sources that the pipeline names, each of which
+// is read whole.
+func (a *aggregator) authorize(ctx context.Context) error {
+	if a.f.ds.db.as == nil {
+		return nil
+	}
+	a.guards, a.wheres = make(map[any]*DataSource), make(map[any]json.RawMessage)
+	for _, from := range a.pipeline.Sources() {
+		id, name, err := sourceName(from)
+		if err != nil {
+			return err
+		}
+		guard, where, err := a.f.ds.readingSibling(ctx, id, name, nil)
+		if err != nil {
+			return err
+		}
+		a.guards[from], a.wheres[from] = guard, where
+	}
+	return nil
 }
 
 func (a *aggregator) close() {
@@ -178,19 +209,33 @@ func (a *aggregator) settle(r storage.Reader) error {
 
 // other finds a data source that the pipeline names.
 func (a *aggregator) other(r storage.Reader, from any) (*finder, error) {
-	var id int64
-	name, byName := from.(string)
-	if !byName {
-		n, ok := from.(float64)
-		if id = int64(n); !ok || n < 1 || n != float64(id) {
-			return nil, errs.At(errs.InvalidQuery, "aggregate", "%v is neither the name nor the id of a data source", from)
-		}
-	}
-	ds, err := a.f.rd.sibling(r, id, name)
+	id, name, err := sourceName(from)
 	if err != nil {
 		return nil, err
 	}
-	return ds.finder(context.Background(), everything, false), nil
+	ds, err := a.f.rd.sibling(r, id, name, a.guards[from])
+	if err != nil {
+		return nil, err
+	}
+	c := everything
+	if where := a.wheres[from]; where != nil {
+		if c, err = (&Query{Where: where}).compile(); err != nil {
+			return nil, err
+		}
+	}
+	return ds.finder(context.Background(), c, false), nil
+}
+
+// sourceName reads what a pipeline calls a data source: a name, or an id.
+func sourceName(from any) (id int64, name string, err error) {
+	if name, ok := from.(string); ok {
+		return 0, name, nil
+	}
+	n, ok := from.(float64)
+	if id = int64(n); !ok || n < 1 || n != float64(id) {
+		return 0, "", errs.At(errs.InvalidQuery, "aggregate", "%v is neither the name nor the id of a data source", from)
+	}
+	return id, "", nil
 }
 
 // everything is the query that selects all entries.

@@ -20,16 +20,11 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	if err := ds.writable(); err != nil {
 		return nil, err
 	}
-	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct,
-		"join": len(q.Joins) > 0, "aggregate": q.Aggregate != nil} {
-		if set {
-			return nil, errs.At(errs.InvalidQuery, key, "%s cannot be combined with type delete", key)
-		}
+	ds, err := ds.selecting(ctx, security.Delete, &q)
+	if err != nil {
+		return nil, err
 	}
-	if isNil(q.Where) && len(q.Views) == 0 {
-		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where or a view; an empty where deletes all entries")
-	}
-	c, err := q.compile()
+	c, err := q.compileDelete()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +36,7 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 			return err
 		}
 		st.begin("query")
-		ids, err := st.selectIDs(c, session)
+		ids, err := st.selectIDs(c, session, ds.veil)
 		if err != nil {
 			return err
 		}
@@ -63,6 +58,20 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
 }
 
+// compileDelete checks a delete query: nothing is deleted by omission (spec 4.6).
+func (q *Query) compileDelete() (*compiled, error) {
+	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct,
+		"join": len(q.Joins) > 0, "aggregate": q.Aggregate != nil} {
+		if set {
+			return nil, errs.At(errs.InvalidQuery, key, "%s cannot be combined with type delete", key)
+		}
+	}
+	if isNil(q.Where) && len(q.Views) == 0 {
+		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where or a view; an empty where deletes all entries")
+	}
+	return q.compile()
+}
+
 // isNil reports whether a where is missing: nil, or a nil map, slice or pointer.
 func isNil(where any) bool {
 	switch v := reflect.ValueOf(where); v.Kind() {
@@ -76,20 +85,21 @@ func isNil(where any) bool {
 
 // selectIDs returns the ids that a select would return, in its order, of the state
 // that the transaction sees.
-func (st *sourceTx) selectIDs(c *compiled, session *security.Session) ([]int64, error) {
+func (st *sourceTx) selectIDs(c *compiled, session *security.Session, v *veil) ([]int64, error) {
 	var ids []int64
 	var m matching
-	where, err := c.filter(st.src, session)
+	src := v.over(st.src)
+	seen, where, err := newSight(src, c, session)
 	if err != nil {
 		return nil, err
 	}
-	m.bindTo(st.id, st.src, where)
+	m.bindTo(st.id, src, where)
 	s := &sorter{keep: -1}
-	order := c.order.Bind(st.src.schema())
+	order := c.order.Bind(src.schema())
 	scan := newScanner(st.id, latestState)
 	scan.ordered = st.head.Ordered > 0
 	_, err = scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
-		if m.match(rec) {
+		if seen.see(rec) && m.match(rec) {
 			if len(c.order) > 0 {
 				s.add(order, &m.rec)
 			} else {
@@ -130,6 +140,9 @@ type Patch struct {
 // changed since; after three vain tries it is ErrConflict.
 func (ds *DataSource) UpdateWhere(ctx context.Context, where any, patch Patch, options ...WriteOption) (int64, error) {
 	if err := ds.writable(); err != nil {
+		return 0, err
+	}
+	if err := ds.managing(ctx, "update by a where"); err != nil {
 		return 0, err
 	}
 	if isNil(where) {
@@ -217,7 +230,7 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 // that still stands.
 func (u *updateWhere) concerned(st *sourceTx, eval *evaluated) ([]int64, error) {
 	if eval == nil {
-		return st.selectIDs(u.c, nil)
+		return st.selectIDs(u.c, nil, nil)
 	}
 	return eval.ids, u.confirm(st, eval)
 }
@@ -268,7 +281,7 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 	if more != nil {
 		doc = document.Merge(nil, doc, more)
 	}
-	_, changed, err := st.change(&before, doc, before.Order)
+	_, changed, err := st.change(&before, doc, before.Order, false)
 	return changed, err
 }
 
@@ -337,7 +350,7 @@ func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
 
 // confirmAll is confirm by a look at every match.
 func (u *updateWhere) confirmAll(st *sourceTx, eval *evaluated) error {
-	ids, err := st.selectIDs(u.c, nil)
+	ids, err := st.selectIDs(u.c, nil, nil)
 	if err != nil {
 		return err
 	}

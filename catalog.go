@@ -29,6 +29,10 @@ type source struct {
 	columnsRevision int64
 	columns         []string // nil when there is no list
 	columnSet       map[string]struct{}
+
+	rules *ruleCache // the access rules of def; nil when def is not committed
+
+	veil *veil // what is hidden from whoever looks; nil in the cache
 }
 
 // definition is what is stored of a data source beside its counters.
@@ -68,6 +72,9 @@ func (s *source) schema() query.Schema {
 }
 
 func (s *source) isColumn(name string) bool {
+	if s.veil != nil && s.veil.hides(name) {
+		return false
+	}
 	if _, ok := s.names.Lookup(name); ok {
 		return true
 	}
@@ -88,6 +95,15 @@ func (db *DB) load(r storage.Reader, id int64, trashed bool) (layout.Head, *sour
 	}
 	src, err := db.catalog.refresh(r, id, head)
 	return head, src, err
+}
+
+// load is DB.load for this handle's data source, as it looks through its veil.
+func (ds *DataSource) load(r storage.Reader, trashed bool) (layout.Head, *source, error) {
+	head, src, err := ds.db.load(r, ds.id, trashed)
+	if err != nil {
+		return head, nil, err
+	}
+	return head, ds.veil.over(src), nil
 }
 
 func unknownSource(id int64) error {
@@ -149,7 +165,7 @@ func readSource(r storage.Reader, id int64, head layout.Head, old *source) (*sou
 	if old == nil {
 		old = &source{revision: -1, columnsRevision: -1}
 	}
-	if src.def = old.def; old.revision != head.Revision {
+	if src.def, src.rules = old.def, old.rules; old.revision != head.Revision {
 		text, err := layout.ReadSource(r, id)
 		if err != nil {
 			return nil, err
@@ -158,6 +174,7 @@ func readSource(r storage.Reader, id int64, head layout.Head, old *source) (*sou
 		if err := json.Unmarshal(text, &src.def); err != nil {
 			return nil, errs.Wrap(errs.Corrupt, err, "the definition of data source %d cannot be read", id)
 		}
+		src.rules = new(ruleCache)
 	}
 	src.names = old.names
 	if have := old.names.Len(); have < int(head.Names) {

@@ -8,6 +8,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -41,6 +42,11 @@ const FromNow int64 = -1
 // none of which is open while the loop's body runs.
 func (ds *DataSource) Changes(ctx context.Context, since int64) iter.Seq2[*ChangeSet, error] {
 	return func(yield func(*ChangeSet, error) bool) {
+		ds, err := ds.selecting(ctx, security.Select, &Query{})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		f, err := ds.feed(ctx, since)
 		if err != nil {
 			yield(nil, err)
@@ -98,7 +104,7 @@ func (ds *DataSource) feed(ctx context.Context, since int64) (*feed, error) {
 	}
 	f := &feed{follower: ds.db.follower(), ds: ds}
 	err := ds.db.view(ctx, func(r storage.Reader) error {
-		head, _, err := ds.db.load(r, ds.id, false)
+		head, _, err := ds.load(r, false)
 		if err != nil {
 			return err
 		}
@@ -135,7 +141,7 @@ func historyLost(source int64) error {
 
 // peek finds the next write. There may be none.
 func (f *feed) peek(r storage.Reader) (layout.Head, *source, *history.Version, error) {
-	head, src, err := f.ds.db.load(r, f.ds.id, true)
+	head, src, err := f.ds.load(r, true)
 	if err != nil {
 		return head, nil, nil, err
 	}
@@ -187,7 +193,7 @@ func (f *feed) atHand(r storage.Reader) (*openWrite, *source, error) {
 		open, err := f.ds.openWrite(r, write)
 		return open, src, err
 	}
-	head, src, err := f.db.load(r, f.ds.id, true)
+	head, src, err := f.ds.load(r, true)
 	if err == nil && lost(head, f.pos) {
 		err = historyLost(f.ds.id)
 	}

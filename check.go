@@ -61,6 +61,9 @@ const maxFindings = 1000
 // holds one snapshot per data source. The error is for a check that could not be
 // made; faults are in the report.
 func (db *DB) Check(ctx context.Context) (*Report, error) {
+	if err := db.everything("check the database"); err != nil {
+		return nil, err
+	}
 	report := new(Report)
 	var sources []int64
 	err := db.view(ctx, func(r storage.Reader) error {

@@ -25,6 +25,7 @@ type DataSource struct {
 	id      int64
 	at      moment
 	session *security.Session
+	veil    *veil // what is hidden from whoever reads; nil hides nothing
 }
 
 // ID returns the id of the data source.
@@ -111,7 +112,14 @@ func (s *source) info(head layout.Head) DataSourceInfo {
 // the columns and the count are those of that state, the rest is of today.
 func (ds *DataSource) Info(ctx context.Context) (DataSourceInfo, error) {
 	var info DataSourceInfo
-	err := ds.db.view(ctx, func(r storage.Reader) error {
+	src, err := ds.reach(ctx)
+	if err != nil {
+		return info, err
+	}
+	if ds.db.as.IsAnonymous() && (src.def.Public == nil || !*src.def.Public) {
+		return info, (&security.Denied{Unauthorised: true}).On(ds.id, "")
+	}
+	err = ds.db.view(ctx, func(r storage.Reader) error {
 		st, err := ds.stateAt(r)
 		if err != nil {
 			return err
@@ -120,20 +128,36 @@ func (ds *DataSource) Info(ctx context.Context) (DataSourceInfo, error) {
 		info.EntriesCount, info.Columns = st.count, slices.Clone(st.columns)
 		return nil
 	})
+	if err == nil {
+		ds.db.trim(&info, src)
+	}
 	return info, err
+}
+
+// trim takes out of a description what principals that are not admins do not see:
+// hooks, rules and the definition, which can hold secrets, and the columns that no
+// select would show them (spec 1.3).
+func (db *DB) trim(info *DataSourceInfo, src *source) {
+	if db.as.Unrestricted() {
+		return
+	}
+	info.Hooks, info.Definition, info.AccessRules = json.RawMessage("[]"), nil, nil
+	shown, err := src.shownTo(db.as)
+	if err != nil {
+		info.Columns = []string{}
+		return
+	}
+	info.Columns = shown.shown(info.Columns)
 }
 
 // DataSource returns a handle on the data source of an id, ErrNotFound when there
 // is none or when it is in the trash.
 func (db *DB) DataSource(ctx context.Context, id int64) (*DataSource, error) {
-	err := db.view(ctx, func(r storage.Reader) error {
-		_, _, err := db.load(r, id, false)
-		return err
-	})
-	if err != nil {
+	ds := &DataSource{db: db, id: id}
+	if _, err := ds.reach(ctx); err != nil {
 		return nil, err
 	}
-	return &DataSource{db: db, id: id}, nil
+	return ds, nil
 }
 
 // Scope narrows a look-up by name. The zero value looks everywhere.
@@ -162,6 +186,9 @@ func (db *DB) DataSourceByName(ctx context.Context, name string, scope Scope) (*
 // findByName returns the id of the data source that DataSourceByName finds.
 func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, error) {
 	var found int64
+	if scope.AppID == nil && db.as != nil {
+		scope.AppID = db.as.AppID
+	}
 	from, to := layout.ByNameRange(name)
 	c := r.Scan(layout.Catalog, from, to, false)
 	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
@@ -170,7 +197,7 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 		if err != nil {
 			return 0, err
 		}
-		if head.Trashed || src.def.Name != name || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
+		if head.Trashed || src.def.Name != name || !db.as.Sees(src.def.OrganizationID) || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
 			continue
 		}
 		if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
@@ -197,8 +224,17 @@ type ListOptions struct {
 	Trashed        bool   // the ones in the trash instead of the others
 }
 
-// DataSources lists data sources by ascending id.
+// DataSources lists data sources by ascending id: those that the handle's principal
+// sees. The trash is for admins.
 func (db *DB) DataSources(ctx context.Context, options ListOptions) ([]DataSourceInfo, error) {
+	if db.as.IsAnonymous() {
+		return nil, (&security.Denied{Unauthorised: true}).On(0, "")
+	}
+	if options.Trashed {
+		if err := db.unrestricted("list the trash"); err != nil {
+			return nil, err
+		}
+	}
 	list := []DataSourceInfo{}
 	err := db.view(ctx, func(r storage.Reader) error {
 		list = list[:0]
@@ -217,10 +253,12 @@ func (db *DB) DataSources(ctx context.Context, options ListOptions) ([]DataSourc
 				return err
 			}
 			if options.OrganizationID != nil && !equalPtr(src.def.OrganizationID, options.OrganizationID) ||
-				options.AppID != nil && !equalPtr(src.def.AppID, options.AppID) {
+				options.AppID != nil && !equalPtr(src.def.AppID, options.AppID) || !db.as.Sees(src.def.OrganizationID) {
 				continue
 			}
-			list = append(list, src.info(head))
+			info := src.info(head)
+			db.trim(&info, src)
+			list = append(list, info)
 		}
 		return c.Err()
 	})

@@ -231,7 +231,7 @@ func TestUpdateAttributes(t *testing.T) {
 		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`null`)}, "hooks", `[]`},
 		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`[]`)}, "hooks", `[]`},
 		{siftdb.DataSourceUpdate{Definition: json.RawMessage(`{"only": 1}`)}, "definition", `{"only":1}`},
-		{siftdb.DataSourceUpdate{AccessRules: json.RawMessage(`[{"type":["select"]}]`)}, "accessRules", `[{"type":["select"]}]`},
+		{siftdb.DataSourceUpdate{AccessRules: json.RawMessage(`[{"type":["select"],"allow":"all"}]`)}, "accessRules", `[{"type":["select"],"allow":"all"}]`},
 		{siftdb.DataSourceUpdate{Columns: []string{"z", "a", "z", " "}}, "columns", `["z","a"]`},
 		{siftdb.DataSourceUpdate{Columns: []string{}}, "columns", `[]`},
 		{siftdb.DataSourceUpdate{NewColumns: []string{"new", "a", "new"}}, "columns", `["a","b","new"]`},

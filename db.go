@@ -11,14 +11,22 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/bolt"
 	"github.com/siftdb/siftdb/storage/memory"
 )
 
-// DB is an open database: data sources over one storage. All methods are safe for
-// concurrent use.
+// DB is a handle on an open database: data sources over one storage. All methods are
+// safe for concurrent use.
 type DB struct {
+	*core
+	as      *security.Principal // who is asking; nil is trusted Go code
+	session *security.Session   // what views take from as; plain values
+}
+
+// core is the open database that all its handles share.
+type core struct {
 	store     storage.Storage
 	opts      Options
 	storeID   string
@@ -81,7 +89,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 
 // openStore reads the store's counters, or writes the first ones.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
-	db := &DB{store: store, opts: opts}
+	db := &DB{core: &core{store: store, opts: opts}}
 	var meta layout.Meta
 	var found bool
 	err := store.View(ctx, func(r storage.Reader) (err error) {
@@ -135,6 +143,18 @@ func mustBeEmpty(ctx context.Context, store storage.Storage) error {
 	})
 }
 
+// As returns a handle on which everything is done in the name of a principal: the
+// access rules of each data source decide what it may do, and what it may not read is
+// absent, wherever it is asked for (spec 11). A nil principal is trusted Go code. The
+// handle shares the database with this one; closing either closes both.
+func (db *DB) As(p *security.Principal) *DB {
+	other := &DB{core: db.core, as: p}
+	if p != nil {
+		other.session = plainSession(p.ViewSession())
+	}
+	return other
+}
+
 // Close ends subscriptions and waits for their callbacks and for running calls,
 // releases the storage and, for a file, writes what makes the next Open quick. Later
 // calls return ErrClosed; a second Close returns what the first one did. The callback
@@ -161,7 +181,11 @@ func (db *DB) Fork() (*DB, error) {
 	if err != nil {
 		return nil, fromStorage(err)
 	}
-	return openStore(context.Background(), store, db.opts)
+	fork, err := openStore(context.Background(), store, db.opts)
+	if err != nil {
+		return nil, err
+	}
+	return fork.As(db.as), nil
 }
 
 // Size returns what the storage occupies in bytes, and how much of that is in

@@ -48,7 +48,17 @@ var entryKeys = [...]string{"id", "data", "order", "createdAt", "updatedAt", "de
 
 // pipelineInput returns an entry as a document of a pipeline.
 func pipelineInput(e *Entry) aggregate.Value {
-	return aggregate.LazyObject((*entryDocument)(e), len(e.doc.Raw())+entrySize)
+	return aggregate.LazyObject((*entryDocument)(e), len(e.doc.Raw())+entrySize+joinsDocument(e.Joins).size())
+}
+
+// size is what joined entries take in memory; of lists that several entries share it
+// is counted for each.
+func (j joinsDocument) size() int {
+	n := 0
+	for i := range j {
+		n += j[i].size
+	}
+	return n
 }
 
 // entrySize is what an entry takes in memory, roughly, beside its data.
@@ -87,7 +97,7 @@ func (e *entryDocument) Field(key string) aggregate.Value {
 		return aggregate.NumberOf(float64(e.DataSourceID))
 	case "joins":
 		if e.Joins != nil {
-			return aggregate.LazyObject(joinsDocument(e.Joins), 0)
+			return aggregate.LazyObject(joinsDocument(e.Joins), joinsDocument(e.Joins).size())
 		}
 	}
 	return aggregate.Value{}

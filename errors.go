@@ -29,6 +29,13 @@ var (
 	// ErrConflict: an IfChanged condition failed, or a write was overtaken by
 	// others three times.
 	ErrConflict = errs.Sentinel(errs.Conflict, "conflict")
+	// ErrDenied: the access rules of a data source do not grant the operation, which
+	// Error.Operation names.
+	ErrDenied = errs.Sentinel(errs.Denied, "access denied")
+	// ErrUnauthorised: somebody known has to ask, and nobody does.
+	ErrUnauthorised = errs.Sentinel(errs.Unauthorised, "not authorised")
+	// ErrForbidden: only an admin may do this.
+	ErrForbidden = errs.Sentinel(errs.Forbidden, "forbidden")
 	// ErrClosed: the database was closed.
 	ErrClosed = errs.Sentinel(errs.Closed, "closed")
 	// ErrReadOnly: the database, or a handle on an old version, takes no writes.

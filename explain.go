@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/security"
 )
 
 // Plan is one step of how a query is answered, with the steps that feed it. Print it,
 // or read it step by step; the texts are for people and may change.
 type Plan struct {
-	// Step is what is done: "scan", "filter", "sort", "limit", "join", "append" or
-	// "pipeline".
+	// Step is what is done: "scan", "get", "sort", "distinct", "limit", "join", "append"
+	// or "pipeline".
 	Step string
 	// Detail says on what, and how.
 	Detail string
@@ -46,12 +47,19 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if q.Aggregate != nil {
 		return ds.explainPipeline(ctx, q)
 	}
-	c, err := q.compile()
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
+	}
+	c, err := q.compileAny()
 	if err != nil {
 		return nil, err
 	}
 	f := ds.finder(ctx, c, false)
 	defer f.close()
+	if err := f.joins.authorize(ctx); err != nil {
+		return nil, err
+	}
 	if err := f.rd.slice(ctx, f.bind); err != nil {
 		return nil, err
 	}
@@ -60,9 +68,11 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 
 // explainPipeline is Explain for a query with a pipeline.
 func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, error) {
-	a, err := ds.aggregator(ctx, q.Aggregate, q)
+	pipeline := q.Aggregate
+	q.Aggregate = nil
+	a, err := ds.aggregator(ctx, pipeline, q)
 	if err != nil {
-		return nil, err
+		return nil, atAggregate(err)
 	}
 	defer a.close()
 	if err := a.begin(ctx); err != nil {
@@ -78,7 +88,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	if len(a.early) > 0 {
 		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
 	}
-	p := &Plan{Step: "pipeline", Detail: strings.Join(stageNames(q.Aggregate), ", "), Notes: a.notes, Inputs: []*Plan{a.f.explainAppended(in)}}
+	p := &Plan{Step: "pipeline", Detail: strings.Join(stageNames(pipeline), ", "), Notes: a.notes, Inputs: []*Plan{a.f.explainAppended(in)}}
 	for _, from := range a.pipeline.Sources() {
 		p.Inputs = append(p.Inputs, &Plan{Step: "scan", Detail: a.others[from].rd.described() + ", once, for the pipeline"})
 	}
@@ -102,7 +112,7 @@ func (f *finder) explain(q *Query) *Plan {
 	if len(q.Order) > 0 {
 		how := "all"
 		if q.Limit != nil && !q.Distinct {
-			how = "the best " + strconv.Itoa(q.Offset+*q.Limit)
+			how = "the best " + strconv.Itoa(saturated(q.Offset, *q.Limit))
 		}
 		p = &Plan{Step: "sort", Detail: strings.TrimPrefix(orderText(q.Order), ", ") + ", keeping " + how, Inputs: []*Plan{p}}
 	}
@@ -213,6 +223,19 @@ func limited(p *Plan, q *Query) *Plan {
 		return p
 	}
 	return &Plan{Step: "limit", Detail: strings.Join(parts, ", "), Inputs: []*Plan{p}}
+}
+
+// compileAny checks a query of any type as running it does.
+func (q *Query) compileAny() (*compiled, error) {
+	switch {
+	case q.Type == "delete":
+		return q.compileDelete()
+	case q.CountOnly:
+		if _, err := q.compileCount(); err != nil {
+			return nil, err
+		}
+	}
+	return q.compileSelect()
 }
 
 func quoteAll(names []string) string {

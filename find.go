@@ -8,6 +8,7 @@ import (
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -80,6 +81,10 @@ type Query struct {
 // Find returns the entries that the query selects. On a snapshot: what others
 // write meanwhile is not seen. No match is an empty slice, not an error.
 func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
+	}
 	c, err := q.compileEntries()
 	if err != nil {
 		return nil, err
@@ -113,7 +118,8 @@ func (ds *DataSource) collect(ctx context.Context, c *compiled, total bool) ([]*
 	return entries, f.total, nil
 }
 
-// FindOne returns the first entry that the query selects, nil when there is none.
+// FindOne returns the first entry that Find returns with a limit of 1, nil when there
+// is none. Where an outer join appends entries, that may be one of those.
 func (ds *DataSource) FindOne(ctx context.Context, q Query) (*Entry, error) {
 	if q.Limit == nil || *q.Limit > 1 {
 		q.Limit = new(1)
@@ -126,8 +132,16 @@ func (ds *DataSource) FindOne(ctx context.Context, q Query) (*Entry, error) {
 }
 
 // FindByID returns an entry by its id, ErrNotFound when this data source does not
-// hold it.
+// hold it. Rules judge the stored entry (spec 11.6).
 func (ds *DataSource) FindByID(ctx context.Context, id int64) (*Entry, error) {
+	if ds.db.as != nil {
+		return ds.findGuarded(ctx, id)
+	}
+	return ds.findByID(ctx, id)
+}
+
+// findByID is FindByID for trusted code.
+func (ds *DataSource) findByID(ctx context.Context, id int64) (*Entry, error) {
 	var entry *Entry
 	err := ds.db.view(ctx, func(r storage.Reader) error {
 		src, commit, err := ds.forGet(r)
@@ -142,6 +156,7 @@ func (ds *DataSource) FindByID(ctx context.Context, id int64) (*Entry, error) {
 		if !ok {
 			return unknownEntry(ds.id, id)
 		}
+		src.lift(&rec)
 		entry = newEntry(ds.id, src.names, &rec)
 		return nil
 	})
@@ -151,7 +166,7 @@ func (ds *DataSource) FindByID(ctx context.Context, id int64) (*Entry, error) {
 // forGet is stateAt for a look-up by id, which needs little of it.
 func (ds *DataSource) forGet(r storage.Reader) (*source, int64, error) {
 	if ds.at.kind == latest {
-		_, src, err := ds.db.load(r, ds.id, false)
+		_, src, err := ds.load(r, false)
 		return src, latestState, err
 	}
 	st, err := ds.stateAt(r)
@@ -170,6 +185,12 @@ func (ds *DataSource) forGet(r storage.Reader) (*source, int64, error) {
 // to keep.
 func (ds *DataSource) Each(ctx context.Context, q Query) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
+		q := q
+		ds, err := ds.selecting(ctx, security.Select, &q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		c, err := q.compileEntries()
 		if err != nil {
 			yield(nil, err)
@@ -184,6 +205,10 @@ func (ds *DataSource) Each(ctx context.Context, q Query) iter.Seq2[*Entry, error
 // Count returns the number of entries that match the query's where. Order, Limit,
 // Offset and Attributes do not matter; Distinct is refused.
 func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
+	ds, err := ds.selecting(ctx, security.Count, &q)
+	if err != nil {
+		return 0, err
+	}
 	c, err := q.compileCount()
 	if err != nil {
 		return 0, err
@@ -308,7 +333,7 @@ func (m *matching) bind(rd *reading, c *compiled) error {
 	where := c.where
 	if m.where == nil {
 		var err error
-		if where, err = c.filter(rd.st.source, rd.ds.session); err != nil {
+		if rd.sight, where, err = newSight(rd.st.source, c, rd.ds.session); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"context"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -52,6 +53,7 @@ type finder struct {
 	// What the where was bound to: names, and revisions of the columns and of the
 	// definition.
 	names, columns, revision int64
+	last                     int64 // the last commit that changed the data source then
 }
 
 func (ds *DataSource) finder(ctx context.Context, c *compiled, total bool) *finder {
@@ -103,6 +105,9 @@ func (f *finder) begin(ctx context.Context) error {
 		return nil
 	}
 	f.joins.eager = f.eager
+	if err := f.joins.authorize(ctx); err != nil {
+		return err
+	}
 	if err := f.rd.slice(ctx, f.bind); err != nil {
 		return err
 	}
@@ -130,6 +135,7 @@ func (f *finder) bind(r storage.Reader) error {
 		return err
 	}
 	f.names, f.columns, f.revision = f.rd.st.head.Names, f.rd.st.head.Columns, f.rd.st.head.Revision
+	f.last = f.rd.st.head.Last
 	if f.c.projection != nil {
 		f.project = f.c.projection.Bind(f.rd.st.source.schema())
 	}
@@ -288,6 +294,7 @@ func (f *finder) fetch(r storage.Reader, id int64) error {
 	if !ok {
 		return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
 	}
+	f.rd.st.source.lift(&rec)
 	if f.joins != nil {
 		f.m.fill(&rec)
 	}
@@ -298,7 +305,7 @@ func (f *finder) fetch(r storage.Reader, id int64) error {
 func (f *finder) gather(ctx context.Context) (*sorter, error) {
 	s := &sorter{keep: -1}
 	if f.c.limit >= 0 && !f.c.distinct {
-		s.keep = f.c.offset + f.c.limit
+		s.keep = saturated(f.c.offset, f.c.limit)
 	}
 	var order *query.BoundOrder
 	for done := false; !done; {
@@ -333,6 +340,14 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 		}
 	}
 	return s, nil
+}
+
+// saturated adds two counts.
+func saturated(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
 }
 
 // sorter keeps the entries with the lowest sort keys.

@@ -72,7 +72,8 @@ type compiledJoin struct {
 	from  []query.Name // of the query's data source
 	to    []query.Name // of the joined one, pair by pair
 	sum   query.Path
-	query *compiled // of the joined data source; its limit is for each parent
+	query *compiled   // of the joined data source; its limit is for each parent
+	guard *DataSource // of a principal: through what the joined data source is read
 }
 
 // outer reports whether the join appends entries instead of adding to them.
@@ -105,7 +106,9 @@ func (j *Join) fault(err error) error {
 	}
 	named := *e
 	named.Message = "join " + strconv.Quote(j.Name) + ": " + e.Message
-	named.Path = "join." + j.Name
+	if named.Path = "join"; j.Name != "" {
+		named.Path += "." + j.Name
+	}
 	if e.Path != "" {
 		named.Path += "." + e.Path
 	}
@@ -165,6 +168,8 @@ type Joined struct {
 	// Value is a bool for Has, an int64 for Count and a float64 for Sum; nil for a
 	// join that asks for entries.
 	Value any
+
+	size int // of the entries, in memory, roughly
 }
 
 // Joined returns the entries that the join of a name found for this one; nil when

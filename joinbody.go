@@ -122,7 +122,12 @@ func joinsJSON(joins []Join) (json.RawMessage, error) {
 	}
 	object := make(query.D, len(joins))
 	for i, j := range joins {
-		text, err := j.MarshalJSON()
+		for _, other := range joins[:i] {
+			if other.Name == j.Name {
+				return nil, errs.At(errs.InvalidQuery, "join", "two joins are called %q", j.Name)
+			}
+		}
+		text, err := j.options()
 		if err != nil {
 			return nil, err
 		}
@@ -131,9 +136,9 @@ func joinsJSON(joins []Join) (json.RawMessage, error) {
 	return object.MarshalJSON()
 }
 
-// MarshalJSON returns the options of the join as a query body has them. The name is
-// the key under which they stand there, and is left out.
-func (j Join) MarshalJSON() ([]byte, error) {
+// options returns the options of the join as a query body has them. The name is the
+// key under which they stand there, and is left out.
+func (j *Join) options() ([]byte, error) {
 	body := struct {
 		DataSourceID   int64           `json:"dataSourceId,omitempty"`
 		DataSourceName string          `json:"dataSourceName,omitempty"`

@@ -2,9 +2,11 @@ package siftdb
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -61,14 +63,17 @@ func (j *joiner) begin(r storage.Reader, parent *reading) error {
 }
 
 func (j *joiner) beginOne(r storage.Reader, parent *reading, c *compiledJoin) error {
-	child, err := parent.sibling(r, c.DataSourceID, c.DataSourceName)
+	child, err := parent.sibling(r, c.DataSourceID, c.DataSourceName, c.guard)
 	if err != nil {
 		return err
 	}
 	if c.outer() {
 		f := child.finder(context.Background(), c.query, false)
 		j.outer = append(j.outer, &outerRun{c, f})
-		return f.rd.begin(r)
+		if err := f.rd.begin(r); err != nil {
+			return err
+		}
+		return f.bind(r)
 	}
 	run := &joinRun{joiner: j, c: c, rd: child.read()}
 	j.runs = append(j.runs, run)
@@ -80,9 +85,14 @@ func (j *joiner) beginOne(r storage.Reader, parent *reading, c *compiledJoin) er
 
 // sibling returns a handle on another data source, by its id or else its name, that
 // reads the state of the store that this reading is of, with the same session. Its
-// own reading must begin in the same transaction.
-func (rd *reading) sibling(r storage.Reader, id int64, name string) (*DataSource, error) {
+// own reading must begin in the same transaction. guard is the data source as the
+// principal may read it; nil for trusted code.
+func (rd *reading) sibling(r storage.Reader, id int64, name string, guard *DataSource) (*DataSource, error) {
 	other := *rd.ds
+	other.veil = nil
+	if guard != nil {
+		id, other.veil = guard.id, guard.veil
+	}
 	if other.id = id; id == 0 {
 		var err error
 		if other.id, err = rd.ds.db.findByName(r, name, Scope{}); err != nil {
@@ -93,6 +103,45 @@ func (rd *reading) sibling(r storage.Reader, id int64, name string) (*DataSource
 		other.at = moment{atCommit, rd.st.commit}
 	}
 	return &other, nil
+}
+
+// authorize asks the rules of the joined data sources, each with the join's where as
+// its query (spec 6.6).
+func (j *joiner) authorize(ctx context.Context) error {
+	if j == nil || j.ds.db.as == nil {
+		return nil
+	}
+	for _, c := range j.list {
+		if c.guard != nil {
+			continue
+		}
+		var where json.RawMessage
+		var err error
+		if c.guard, where, err = j.ds.readingSibling(ctx, c.DataSourceID, c.DataSourceName, c.Where); where != nil {
+			q := Query{Where: where}
+			c.query.where, err = q.compileWhere()
+		}
+		if err != nil {
+			return c.fault(err)
+		}
+	}
+	return nil
+}
+
+// readingSibling is reading for another data source, by its id or else its name.
+func (ds *DataSource) readingSibling(ctx context.Context, id int64, name string, where any) (*DataSource, json.RawMessage, error) {
+	other := *ds
+	other.veil, other.at = nil, moment{}
+	if other.id = id; id == 0 {
+		err := ds.db.view(ctx, func(r storage.Reader) (err error) {
+			other.id, err = ds.db.findByName(r, name, Scope{})
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return other.reading(ctx, security.Select, where)
 }
 
 // prepare reads what is needed before the parents are: the joined entries of

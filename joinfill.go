@@ -3,6 +3,7 @@ package siftdb
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/errs"
@@ -16,113 +17,181 @@ func (run *joinRun) fill(ctx context.Context, set func(parent int, found Joined)
 			return err
 		}
 	}
+	f := &joinFill{run: run, several: make(map[string]*Joined)}
 	if run.c.kind == joinEntries {
-		if err := run.fillEntries(ctx, set); err != nil {
+		if err := f.readEntries(ctx); err != nil {
 			return err
 		}
-	} else {
-		for i := range run.ends {
-			set(i, Joined{Name: run.c.Name, Value: run.value(run.groupsOf(i))})
+	}
+	for i := range run.ends {
+		if i&255 == 255 && ctx.Err() != nil {
+			return ctx.Err()
 		}
+		set(i, *f.found(run.groupsOf(i)))
 	}
 	run.reset()
 	return nil
 }
 
-// groupsOf returns the groups of a parent.
+// groupsOf returns the groups of a parent, ascending.
 func (run *joinRun) groupsOf(parent int) []int32 {
 	from := int32(0)
 	if parent > 0 {
 		from = run.ends[parent-1]
 	}
-	return run.refs[from:run.ends[parent]]
+	groups := run.refs[from:run.ends[parent]]
+	slices.Sort(groups)
+	return groups
 }
 
-// rowsOf returns the joined entries of a parent, in order, each once.
-func (run *joinRun) rowsOf(groups []int32) []int32 {
+// joinFill is one fill: what the parents at hand get. Parents with the same keys get
+// the same lists.
+type joinFill struct {
+	run     *joinRun
+	several map[string]*Joined // of parents with several keys, by their groups
+	key     []byte
+}
+
+// found returns what a parent of some groups gets.
+func (f *joinFill) found(groups []int32) *Joined {
+	run := f.run
 	switch len(groups) {
 	case 0:
-		return nil
+		return f.make(nil)
 	case 1:
-		return run.list[groups[0]].rows
+		g := &run.list[groups[0]]
+		if g.built == nil {
+			g.built = f.make(groups)
+			run.shared = append(run.shared, groups[0])
+		}
+		return g.built
 	}
-	var rows []int32
+	f.key = f.key[:0]
 	for _, g := range groups {
-		rows = append(rows, run.list[g].rows...)
+		f.key = binary.LittleEndian.AppendUint32(f.key, uint32(g))
 	}
-	slices.SortFunc(rows, run.compare)
-	return slices.Compact(rows)
+	found := f.several[string(f.key)]
+	if found == nil {
+		found = f.make(groups)
+		f.several[string(f.key)] = found
+	}
+	return found
+}
+
+// make works out what the parents of some groups get.
+func (f *joinFill) make(groups []int32) *Joined {
+	run := f.run
+	j := &Joined{Name: run.c.Name}
+	if run.c.kind != joinEntries {
+		j.Value = run.value(groups)
+		return j
+	}
+	rows := run.rowsOf(groups)
+	j.Entries = make([]*Entry, len(rows))
+	for i, n := range rows {
+		j.Entries[i] = run.rows[n].entry
+		j.size += entrySize + len(j.Entries[i].doc.Raw())
+	}
+	return j
+}
+
+// rowsOf returns the joined entries of a parent, in order, each once, and no more than
+// the join's limit.
+func (run *joinRun) rowsOf(groups []int32) []int32 {
+	limit := run.c.query.limit
+	var rows []int32
+	switch len(groups) {
+	case 0:
+	case 1:
+		rows = run.list[groups[0]].rows
+	default:
+		for _, g := range groups { // no more than limit of each can be wanted
+			part := run.list[g].rows
+			if limit >= 0 {
+				part = part[:min(limit, len(part))]
+			}
+			rows = append(rows, part...)
+		}
+		slices.SortFunc(rows, run.compare)
+		rows = slices.Compact(rows)
+	}
+	if limit >= 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	return rows
 }
 
 // value is what a join that asks for a value gives a parent.
 func (run *joinRun) value(groups []int32) any {
-	var count int64
-	var sum float64
-	for _, g := range groups {
-		count += run.list[g].count
-		sum += run.list[g].sum
-	}
-	for _, row := range run.rowsOf(groups) {
-		count++
-		sum += run.rows[row].value
+	var t total
+	if len(groups) == 1 {
+		t = run.list[groups[0]].all
+	} else {
+		var rows []int32
+		for _, g := range groups {
+			t.add(run.list[g].single)
+			rows = append(rows, run.list[g].rows...)
+		}
+		slices.Sort(rows)
+		for _, n := range slices.Compact(rows) {
+			t.add(total{1, run.rows[n].value})
+		}
 	}
 	switch run.c.kind {
 	case joinHas:
-		return count > 0
+		return t.count > 0
 	case joinCount:
-		return count
+		return t.count
 	}
-	return sum
+	return t.sum
 }
 
-// fillEntries gives each parent its joined entries. A list that several parents
-// share is made once.
-func (run *joinRun) fillEntries(ctx context.Context, set func(int, Joined)) error {
-	lists := make([][]int32, len(run.ends))
+// readEntries reads the joined entries that the parents will get and that were only
+// taken down by id.
+func (f *joinFill) readEntries(ctx context.Context) error {
+	run := f.run
 	var missing []int32
-	transient := 0
-	for i := range lists {
+	seen := make(map[string]struct{})
+	done := make(map[int32]struct{})
+	held := 0
+	for i := range run.ends {
+		if i&255 == 255 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		groups := run.groupsOf(i)
-		if len(groups) == 1 && run.list[groups[0]].built != nil {
+		if f.looked(groups, seen, done) {
 			continue
 		}
 		rows := run.rowsOf(groups)
-		if limit := run.c.query.limit; limit >= 0 {
-			rows = rows[:min(limit, len(rows))]
-		}
-		lists[i] = rows
 		for _, n := range rows {
 			if row := &run.rows[n]; row.entry == nil && !row.wanted {
 				row.wanted = true
 				missing = append(missing, n)
 			}
 		}
-		if len(groups) == 1 {
-			run.list[groups[0]].built = make([]*Entry, len(rows))
-			run.shared = append(run.shared, groups[0])
-		}
-		transient += 8 * len(rows)
+		held += 8 * len(rows)
 		if err := run.hold(8 * len(rows)); err != nil {
 			return err
 		}
 	}
-	run.hold(-transient)
-	if err := run.fetch(ctx, missing); err != nil {
-		return err
+	run.noted += held
+	return run.fetch(ctx, missing)
+}
+
+// looked reports whether a parent of the same groups came before.
+func (f *joinFill) looked(groups []int32, seen map[string]struct{}, done map[int32]struct{}) bool {
+	if len(groups) == 1 {
+		_, was := done[groups[0]]
+		done[groups[0]] = struct{}{}
+		return was
 	}
-	for i, rows := range lists {
-		var list []*Entry
-		if groups := run.groupsOf(i); len(groups) == 1 {
-			list = run.list[groups[0]].built
-		} else {
-			list = make([]*Entry, len(rows))
-		}
-		for n, row := range rows {
-			list[n] = run.rows[row].entry
-		}
-		set(i, Joined{Name: run.c.Name, Entries: slices.Clip(list)})
+	f.key = f.key[:0]
+	for _, g := range groups {
+		f.key = binary.LittleEndian.AppendUint32(f.key, uint32(g))
 	}
-	return nil
+	_, was := seen[string(f.key)]
+	seen[string(f.key)] = struct{}{}
+	return was
 }
 
 // fetch reads joined entries that were only taken down by id.
@@ -157,9 +226,12 @@ func (run *joinRun) reset() {
 		run.rows[row].entry, run.rows[row].wanted = nil, false
 	}
 	run.shared, run.fetched = run.shared[:0], nil
+	gone := run.noted
 	if !run.whole {
 		clear(run.groups)
 		run.list, run.rows = run.list[:0], run.rows[:0]
-		run.hold(-run.held)
+		gone = run.held
 	}
+	run.noted = 0
+	_ = run.hold(-gone)
 }

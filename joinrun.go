@@ -46,6 +46,7 @@ type joinRun struct {
 	shared  []int32 // groups whose entries are built
 	fetched []int32 // rows whose entries were read for the parents at hand
 	held    int     // bytes held
+	noted   int     // of these, for the parents at hand
 
 	hits []int32 // room for the groups of one joined entry
 	key  []byte  // room for one sort key
@@ -53,10 +54,21 @@ type joinRun struct {
 
 // joinGroup is what one key leads to.
 type joinGroup struct {
-	rows  []int32  // joined entries; for a value, only those with several keys
-	count int64    // of the joined entries that have no row
-	sum   float64  // of these
-	built []*Entry // the entries for a parent that has this key alone
+	rows   []int32 // joined entries; for a value, only those with several keys
+	single total   // of the joined entries that have no row
+	all    total   // of all joined entries
+	built  *Joined // what a parent gets that has this key alone
+}
+
+// total is a number of joined entries, and the sum of a column over them.
+type total struct {
+	count int64
+	sum   float64
+}
+
+func (t *total) add(u total) {
+	t.count += u.count
+	t.sum += u.sum
 }
 
 // joinRow is one joined entry.
@@ -130,8 +142,13 @@ func (run *joinRun) note(rec *query.Record) error {
 		full = cmp.Or(full, err)
 		run.refs = append(run.refs, g)
 	})
+	before := 0
+	if n := len(run.ends); n > 0 {
+		before = int(run.ends[n-1])
+	}
 	run.ends = append(run.ends, int32(len(run.refs)))
-	return cmp.Or(err, full)
+	run.noted += 4 * (1 + len(run.refs) - before)
+	return firstError(err, full, run.hold(4*(1+len(run.refs)-before)))
 }
 
 // readAll reads every joined entry into groups.
@@ -195,7 +212,7 @@ func (run *joinRun) each(ctx context.Context, ids []int64, fn func(*layout.Recor
 		err := run.rd.slice(ctx, func(r storage.Reader) error {
 			for b := newBudget(); len(ids) > 0 && !b.spent(); ids = ids[1:] {
 				ok, err := history.StateAt(r, run.rd.ds.id, ids[0], run.rd.st.commit, &rec)
-				if err == nil && ok {
+				if err == nil && ok && run.rd.see(&rec) {
 					err = fn(&rec)
 				}
 				if err != nil {
@@ -240,10 +257,12 @@ func (run *joinRun) child(rec *layout.Record, v query.Verdict) error {
 		row.value = run.summand()
 		fallthrough
 	default:
+		one := total{1, row.value}
+		for _, g := range run.hits {
+			run.list[g].all.add(one)
+		}
 		if len(run.hits) == 1 {
-			g := &run.list[run.hits[0]]
-			g.count++
-			g.sum += row.value
+			run.list[run.hits[0]].single.add(one)
 			return nil
 		}
 	}

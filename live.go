@@ -3,10 +3,12 @@ package siftdb
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
 )
 
 // LiveUpdate is how the result of a live query changed.
@@ -71,6 +73,10 @@ func (ds *DataSource) live(ctx context.Context, q Query) (*live, error) {
 			return nil, errs.At(errs.InvalidQuery, option.key, "a live query cannot have %s", option.key)
 		}
 	}
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
+	}
 	c, err := q.compileEntries()
 	if err != nil {
 		return nil, err
@@ -87,7 +93,10 @@ func (l *live) next(ctx context.Context) (*LiveUpdate, error) {
 	if !l.begun {
 		l.begun = true
 		u := &LiveUpdate{Version: l.feed.pos, Initial: true}
-		return u, l.ask(ctx, u)
+		if err := l.ask(ctx, u); err != nil {
+			return nil, err
+		}
+		return u, nil
 	}
 	for {
 		sp, found, err := l.feed.nextSpan(ctx, true)
@@ -126,6 +135,9 @@ func (l *live) ask(ctx context.Context, u *LiveUpdate) error {
 		u.Result = []*Entry{}
 	}
 	for e, err := range f.all(ctx) {
+		if errors.Is(err, ErrSnapshotGone) {
+			return historyLost(l.ds.id)
+		}
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -44,6 +45,9 @@ const creation = "create"
 // Create makes a data source. Entries given with it are written in the same
 // transaction, and leave no listed version.
 func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteOption) (*DataSource, error) {
+	if err := db.creating(&spec); err != nil {
+		return nil, err
+	}
 	def, err := spec.definition()
 	if err != nil {
 		return nil, err
@@ -124,6 +128,11 @@ func (d *definition) setJSON(capabilities, hooks, def, rules json.RawMessage) er
 		if err != nil {
 			return err
 		}
+		if part.name == "accessRules" {
+			if _, err := security.ParseRules(text); err != nil {
+				return err
+			}
+		}
 		*part.to = text
 	}
 	if hooks != nil {
@@ -162,6 +171,9 @@ func (ds *DataSource) Update(ctx context.Context, change DataSourceUpdate) (Data
 		return info, errNoCipher()
 	}
 	if err := ds.writable(); err != nil {
+		return info, err
+	}
+	if err := ds.managing(ctx, "change a data source"); err != nil {
 		return info, err
 	}
 	columns, err := ds.db.cleanColumns(change.Columns)
@@ -233,6 +245,9 @@ func (ds *DataSource) Delete(ctx context.Context) error {
 	if err := ds.writable(); err != nil {
 		return err
 	}
+	if err := ds.managing(ctx, "delete a data source"); err != nil {
+		return err
+	}
 	_, err := ds.db.write(ctx, nil, func(t *tx) error {
 		st, err := t.source(ds.id, false)
 		if err != nil {
@@ -249,10 +264,16 @@ func (ds *DataSource) Delete(ctx context.Context) error {
 // RestoreDataSource takes a data source out of the trash, with all its entries
 // and versions. One that is not in the trash is ErrNotFound.
 func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, error) {
+	if err := db.unrestricted("use the trash"); err != nil {
+		return nil, err
+	}
 	_, err := db.write(ctx, nil, func(t *tx) error {
 		st, err := t.source(id, true)
 		if err != nil {
 			return err
+		}
+		if !db.as.Sees(st.src.def.OrganizationID) {
+			return unknownSource(id)
 		}
 		if !st.head.Trashed {
 			return errs.New(errs.NotFound, "data source %d is not in the trash", id)
@@ -271,6 +292,9 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 // Purge removes a data source for good, in the trash or not, with its entries and
 // versions. Its ids are not used again.
 func (db *DB) Purge(ctx context.Context, id int64) error {
+	if err := db.unrestricted("purge a data source"); err != nil {
+		return err
+	}
 	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id) })
 	if err == nil {
 		db.catalog.forget(id)
@@ -283,6 +307,9 @@ func (t *tx) purge(id int64) error {
 	st, err := t.source(id, true)
 	if err != nil {
 		return err
+	}
+	if !t.db.as.Sees(st.src.def.OrganizationID) {
+		return unknownSource(id)
 	}
 	blocks, err := ownedBlocks(t.w, id)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
 )
 
 // Options are the settings of a database. The zero value, and nil, mean the
@@ -18,6 +19,8 @@ type Options struct {
 	// be dropped by retention; it then ends with ErrSnapshotGone. 0 means 10
 	// minutes. Without retention no read ever ends for its age.
 	SnapshotAge time.Duration
+	// Scripts runs the scripts of access rules; nil means that no script grants.
+	Scripts security.ScriptRunner
 	// Limits bound what may be stored.
 	Limits Limits
 	// Now is the clock; nil means time.Now. Tests freeze it.

@@ -70,7 +70,7 @@ type state struct {
 
 // stateAt finds the state that the handle reads.
 func (ds *DataSource) stateAt(r storage.Reader) (*state, error) {
-	head, src, err := ds.db.load(r, ds.id, false)
+	head, src, err := ds.load(r, false)
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,7 @@ func (ds *DataSource) stateAt(r storage.Reader) (*state, error) {
 	st.commit, st.count = next.ID-1, next.Count
 	if next.Columns != head.Columns {
 		st.columns, err = layout.ReadColumns(r, ds.id, next.Columns)
+		st.columns = ds.veil.shown(st.columns)
 	}
 	return st, err
 }
@@ -154,6 +155,7 @@ type reading struct {
 	claim *snapshot
 	st    *state
 	scan  *scanner
+	sight *sight // once a where has been bound
 
 	undivided bool // a parallel scan was tried
 }
@@ -204,7 +206,7 @@ func (rd *reading) begin(r storage.Reader) error {
 
 // advance brings what is known of the data source up to now.
 func (rd *reading) advance(r storage.Reader) error {
-	head, src, err := rd.ds.db.load(r, rd.ds.id, true)
+	head, src, err := rd.ds.load(r, true)
 	if err != nil {
 		return err
 	}
@@ -221,7 +223,15 @@ func (rd *reading) advance(r storage.Reader) error {
 // passed over; nil leaves out none. A scan that passed every entry while nobody
 // wrote is held against the head's count and digest.
 func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor) (bool, error) {
-	if where != nil && where.CanJudge() {
+	if rd.st.source.veil != nil { // a judge would look behind it
+		seen := visit
+		visit = func(rec *layout.Record, v query.Verdict) (bool, error) {
+			if !rd.see(rec) {
+				return true, nil
+			}
+			return seen(rec, v)
+		}
+	} else if where != nil && where.CanJudge() {
 		rd.scan.judge = where.Judge
 	}
 	if err := rd.scan.catchUp(r, rd.st.head); err != nil {
@@ -233,6 +243,16 @@ func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor
 		err = rd.verify(rd.scan.count, rd.scan.digest)
 	}
 	return done, err
+}
+
+// see takes out of a record what is hidden, and reports whether the views that the
+// reading is of let it through.
+func (rd *reading) see(rec *layout.Record) bool {
+	if rd.sight != nil {
+		return rd.sight.see(rec)
+	}
+	rd.st.source.lift(rec)
+	return true
 }
 
 // verify holds what a whole scan passed against the head.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
 )
 
 // Result is what DataSource.Query returns: entries of a select, a count, or the
@@ -86,7 +87,9 @@ func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption
 		return nil, errs.At(errs.InvalidQuery, "type", "type must be select or delete, not %q", q.Type)
 	}
 	if q.Aggregate != nil {
-		result, err := ds.aggregate(ctx, q.Aggregate, q)
+		pipeline := q.Aggregate
+		q.Aggregate = nil
+		result, err := ds.aggregate(ctx, pipeline, q)
 		return result, atAggregate(err)
 	}
 	result := &Result{dataSource: ds.id}
@@ -98,6 +101,10 @@ func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption
 		}
 		result.Count = &n
 		return result, nil
+	}
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
 	}
 	c, err := q.compileSelect()
 	if err != nil {

@@ -19,6 +19,7 @@ type scope struct {
 	id int64 // the only entry watched; 0 for all
 
 	src     *source // what m and project are bound to
+	sight   *sight
 	m       matching
 	project *query.BoundProjection
 }
@@ -26,7 +27,7 @@ type scope struct {
 // check makes sure that the data source is there and that the views can be used.
 func (s *scope) check(ctx context.Context) error {
 	return s.ds.db.view(ctx, func(r storage.Reader) error {
-		_, src, err := s.ds.db.load(r, s.ds.id, false)
+		_, src, err := s.ds.load(r, false)
 		if err != nil {
 			return err
 		}
@@ -40,11 +41,11 @@ func (s *scope) bind(src *source) error {
 	if s.src == src {
 		return nil
 	}
-	where, err := s.c.filter(src, s.ds.session)
+	seen, where, err := newSight(src, s.c, s.ds.session)
 	if err != nil {
 		return err
 	}
-	s.src, s.m = src, matching{}
+	s.src, s.sight, s.m = src, seen, matching{}
 	s.m.bindTo(s.ds.id, src, where)
 	if s.project = nil; s.c.projection != nil {
 		s.project = s.c.projection.Bind(src.schema())
@@ -52,9 +53,9 @@ func (s *scope) bind(src *source) error {
 	return nil
 }
 
-// holds reports whether a record is in the scope.
+// holds reports whether a record is in the scope, and takes out of it what is hidden.
 func (s *scope) holds(rec *layout.Record) bool {
-	return (s.id == 0 || s.id == rec.ID) && s.m.match(rec)
+	return s.sight.see(rec) && (s.id == 0 || s.id == rec.ID) && s.m.match(rec)
 }
 
 // entry makes an entry of a record.
@@ -103,8 +104,11 @@ func (s *scope) compare(r storage.Reader, id, from, to int64) (event, *Entry, er
 		return left, s.entry(&a), nil
 	case was:
 		found, err := history.LastImage(r, s.ds.id, id, to, &b)
-		if err != nil || found && s.holds(&b) {
-			return deleted, s.entry(&b), err
+		if err != nil {
+			return nothing, nil, err
+		}
+		if found && s.holds(&b) {
+			return deleted, s.entry(&b), nil
 		}
 		return deleted, s.entry(&a), nil
 	}

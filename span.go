@@ -55,7 +55,7 @@ func (f *feed) read(ctx context.Context, s *scope, sp span) ([]spanEntry, error)
 		var part []spanEntry
 		err := f.ds.db.view(ctx, func(r storage.Reader) error {
 			part = part[:0]
-			head, src, err := f.ds.db.load(r, f.ds.id, true)
+			head, src, err := s.ds.load(r, true)
 			if err != nil {
 				return err
 			}

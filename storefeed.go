@@ -50,6 +50,9 @@ func (db *DB) feed(ctx context.Context, since int64) (*storeFeed, error) {
 	if since < FromNow {
 		return nil, errs.New(errs.InvalidInput, "%d is no commit", since)
 	}
+	if err := db.everything("follow the whole database"); err != nil {
+		return nil, err
+	}
 	f := &storeFeed{follower: db.follower()}
 	err := db.view(ctx, func(r storage.Reader) error {
 		meta, _, err := layout.ReadMeta(r)

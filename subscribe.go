@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
 )
 
 // EventKind is a kind of change that a subscription reports.
@@ -129,7 +131,7 @@ func (ds *DataSource) subscribe(ctx context.Context, options SubscribeOptions, f
 // UpdateOptions changes what the subscription reports, from the next call on. On an
 // error it stays as it is. Of a subscription that has ended it returns ErrClosed.
 func (s *Subscription) UpdateOptions(ctx context.Context, options SubscribeOptions) error {
-	sc, err := s.compile(options)
+	sc, err := s.compile(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -146,7 +148,7 @@ func (s *Subscription) UpdateOptions(ctx context.Context, options SubscribeOptio
 }
 
 // compile checks options and makes a scope of them.
-func (s *Subscription) compile(options SubscribeOptions) (*scope, error) {
+func (s *Subscription) compile(ctx context.Context, options SubscribeOptions) (*scope, error) {
 	for _, e := range options.Events {
 		if !slices.Contains([]EventKind{InsertEvent, UpdateEvent, DeleteEvent}, e) {
 			return nil, errs.At(errs.InvalidQuery, "events", "%q is no event; there are insert, update and delete", string(e))
@@ -158,16 +160,22 @@ func (s *Subscription) compile(options SubscribeOptions) (*scope, error) {
 		if !isNil(options.Where) || len(options.Views) > 0 {
 			return nil, errs.At(errs.InvalidQuery, "cursor", "a subscription takes a cursor, or a where and views")
 		}
-		if c.ds.db != s.ds.db || c.ds.id != s.ds.id {
+		if c.ds == nil || c.ds.db.core != s.ds.db.core || c.ds.id != s.ds.id {
 			return nil, errs.At(errs.InvalidQuery, "cursor", "the cursor is of another data source")
 		}
 		q = Query{Where: c.query.Where, Views: c.query.Views, Dialect: c.query.Dialect}
 		if c.ds.session != nil {
-			ds = ds.WithSession(c.ds.session)
+			own := *ds
+			own.session = c.ds.session
+			ds = &own
 		}
 	}
 	if options.ID < 0 {
 		return nil, errs.At(errs.InvalidQuery, "id", "an entry id cannot be negative")
+	}
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
 	}
 	c, err := q.compile()
 	return &scope{ds: ds, c: c, id: options.ID}, err
@@ -242,7 +250,7 @@ func (s *Subscription) IsInScope(e *Entry) bool {
 	sc := &scope{ds: s.scope.ds, c: s.scope.c, id: s.scope.id}
 	s.mu.Unlock()
 	src := s.ds.db.catalog.cached(s.ds.id)
-	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.bind(src) != nil {
+	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.bind(s.ds.veil.over(src)) != nil {
 		return false
 	}
 	rec := e.record()
@@ -255,7 +263,11 @@ func (s *Subscription) run(ctx context.Context) {
 	defer s.feed.close()
 	defer func() {
 		if v := recover(); v != nil {
-			s.end(errs.New(errs.Internal, "the callback of a subscription panicked: %v\n%s", v, debug.Stack()))
+			cause, ok := v.(error)
+			if !ok {
+				cause = fmt.Errorf("%v", v)
+			}
+			s.end(errs.Wrap(errs.Internal, cause, "the callback of a subscription panicked; its stack was\n%s", debug.Stack()))
 		}
 		s.end(errs.New(errs.Internal, "the callback of a subscription ended its goroutine")) // else it has ended
 	}()
@@ -377,10 +389,12 @@ func (w *watchers) start(s *Subscription, run func()) error {
 	}
 	w.list[s] = struct{}{}
 	w.wg.Go(func() {
+		defer func() { // also when the callback ends the goroutine
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			delete(w.list, s)
+		}()
 		run()
-		w.mu.Lock()
-		delete(w.list, s)
-		w.mu.Unlock()
 	})
 	return nil
 }

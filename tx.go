@@ -201,7 +201,7 @@ func (st *sourceTx) define(def definition) error {
 	if err := enc.Encode(def); err != nil {
 		return errs.Wrap(errs.Internal, err, "the definition of data source %d cannot be written", st.id)
 	}
-	st.src.def = def
+	st.src.def, st.src.rules = def, new(ruleCache)
 	st.head.Revision++
 	return layout.WriteSource(w, st.id, bytes.TrimSuffix(text.Bytes(), []byte("\n")))
 }

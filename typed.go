@@ -16,9 +16,9 @@ import (
 type FieldError = document.FieldError
 
 // Table reads and writes the entries of a data source as values of a Go type, mostly
-// a struct with json tags. What is read is decoded by the rules of encoding/json
-// straight from the stored form, and what is written is encoded by them. A Table is
-// made by Of, holds no resources and is safe for concurrent use.
+// a struct with json tags. The zero Table cannot be used: Of makes one. What is read is decoded by the rules of encoding/json
+// straight from the stored form, and what is written is encoded by them. A Table
+// holds no resources and is safe for concurrent use.
 //
 // Reading is strict: an entry that does not fit T is an error with the code
 // ErrInvalidInput, which names the entry in EntryID and the field in Path; errors.As
@@ -36,7 +36,8 @@ func Of[T any](ds *DataSource) *Table[T] {
 // DataSource returns the data source of the table.
 func (t *Table[T]) DataSource() *DataSource { return t.ds }
 
-// Row is an entry and its data as a value of the caller's type.
+// Row is an entry and its data as a value of the caller's type. As JSON it is the
+// entry as it is stored, whatever Value has become.
 type Row[T any] struct {
 	*Entry
 	Value T
@@ -52,14 +53,17 @@ func (t *Table[T]) row(e *Entry) (Row[T], error) {
 }
 
 // Rows decodes entries that were found elsewhere: by a join, a live query, a feed or a
-// cursor. Nil stays nil.
+// cursor. A nil entry gives a zero Row, one without data a zero Value; a nil list stays
+// nil.
 func (t *Table[T]) Rows(entries []*Entry) ([]Row[T], error) {
 	if entries == nil {
 		return nil, nil
 	}
 	rows := make([]Row[T], len(entries))
 	for i, e := range entries {
-		rows[i].Entry = e
+		if rows[i].Entry = e; e == nil || e.doc.Kind() != document.Object {
+			continue
+		}
 		if err := t.decoder.Decode(e.doc, unsafe.Pointer(&rows[i].Value)); err != nil {
 			return nil, e.misfit(err)
 		}
@@ -81,11 +85,24 @@ func (e *Entry) misfit(cause error) error {
 // Find returns the rows that a query selects, as DataSource.Find does. Columns that
 // Attributes leaves out are as in a zero T.
 func (t *Table[T]) Find(ctx context.Context, q Query) ([]Row[T], error) {
+	if err := q.noOuter(); err != nil {
+		return nil, err
+	}
 	entries, err := t.ds.Find(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	return t.Rows(entries)
+}
+
+// noOuter refuses outer joins, whose entries are no rows of a table.
+func (q *Query) noOuter() error {
+	for i := range q.Joins {
+		if len(q.Joins[i].On) == 0 {
+			return errs.At(errs.InvalidQuery, "join."+q.Joins[i].Name, "join %q has no pairs in on: its entries would be no rows of the table", q.Joins[i].Name)
+		}
+	}
+	return nil
 }
 
 // FindOne returns the first row that a query selects, nil when there is none.
@@ -114,6 +131,10 @@ func (t *Table[T]) FindByID(ctx context.Context, id int64) (Row[T], error) {
 // does not fit ends the stream.
 func (t *Table[T]) Each(ctx context.Context, q Query) iter.Seq2[Row[T], error] {
 	return func(yield func(Row[T], error) bool) {
+		if err := q.noOuter(); err != nil {
+			yield(Row[T]{}, err)
+			return
+		}
 		for e, err := range t.ds.Each(ctx, q) {
 			var r Row[T]
 			if err == nil {
@@ -235,27 +256,11 @@ func (t *Table[T]) Subscribe(ctx context.Context, options SubscribeOptions, fn f
 			from []*Entry
 			to   *[]Row[T]
 		}{{c.Inserted, &typed.Inserted}, {c.Updated, &typed.Updated}, {c.Deleted, &typed.Deleted}} {
-			if *list.to, err = t.changed(list.from); err != nil {
+			if *list.to, err = t.Rows(list.from); err != nil {
 				return err
 			}
 		}
 		fn(typed)
 		return nil
 	})
-}
-
-// changed decodes entries of which some may have no data.
-func (t *Table[T]) changed(entries []*Entry) ([]Row[T], error) {
-	var rows []Row[T]
-	for _, e := range entries {
-		r := Row[T]{Entry: e}
-		if e.doc.Kind() == document.Object {
-			var err error
-			if r, err = t.row(e); err != nil {
-				return nil, err
-			}
-		}
-		rows = append(rows, r)
-	}
-	return rows, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -90,8 +91,12 @@ func (ds *DataSource) Versions(ctx context.Context, page Page) ([]Version, error
 	if limit < 0 || skip < 0 {
 		return nil, errs.New(errs.InvalidQuery, "limit %d or offset %d is negative", limit, skip)
 	}
+	ds, err := ds.selecting(ctx, security.Select, &Query{})
+	if err != nil {
+		return nil, err
+	}
 	list := []Version{}
-	err := ds.db.view(ctx, func(r storage.Reader) error {
+	err = ds.db.view(ctx, func(r storage.Reader) error {
 		st, err := ds.stateAt(r)
 		if err != nil {
 			return err
@@ -127,6 +132,7 @@ func (ds *DataSource) version(r storage.Reader, h *history.Version) (Version, er
 	if err != nil {
 		return Version{}, err
 	}
+	columns = ds.veil.shown(columns)
 	v := Version{ID: h.ID, DataSourceID: ds.id, Action: h.Action, Source: h.Source, Columns: columns, Count: h.Count,
 		CreatedAt: fromMillis(h.Time), Inserted: h.Inserted.Len(), Updated: h.Updated.Len(), Deleted: h.Deleted.Len()}
 	if h.User != nil {
@@ -157,6 +163,9 @@ func (ds *DataSource) VersionEntries(ctx context.Context, version int64, q Versi
 // there was nothing to change. It costs what the difference costs.
 func (ds *DataSource) Restore(ctx context.Context, version int64, options ...WriteOption) (int64, error) {
 	if err := ds.writable(); err != nil {
+		return 0, err
+	}
+	if err := ds.restoring(ctx); err != nil {
 		return 0, err
 	}
 	return ds.db.write(ctx, options, func(t *tx) error {
@@ -254,6 +263,9 @@ func (t *tx) copyVersion(st *sourceTx, ref VersionRef) error {
 	if err != nil {
 		return err
 	}
+	if !t.db.as.Sees(from.src.def.OrganizationID) {
+		return unknownSource(from.id)
+	}
 	v, err := history.Read(t.w, from.id, ref.ID)
 	if err != nil {
 		return err
@@ -297,6 +309,11 @@ const Now int64 = 0
 // ends the stream.
 func (ds *DataSource) Diff(ctx context.Context, from, to int64) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
+		ds, err := ds.selecting(ctx, security.Select, &Query{})
+		if err != nil {
+			yield(Change{}, err)
+			return
+		}
 		d := &differ{ds: ds, claim: ds.db.snapshots.register(0), from: from, to: to}
 		defer ds.db.snapshots.release(d.claim)
 		for first := true; first || len(d.ids) > 0; first = false {
@@ -326,7 +343,7 @@ type differ struct {
 // slice compares some entries in one transaction.
 func (d *differ) slice(ctx context.Context, first bool) (batch []Change, err error) {
 	err = d.ds.db.view(ctx, func(r storage.Reader) error {
-		head, src, err := d.ds.db.load(r, d.ds.id, !first) // once begun, the trash does not matter
+		head, src, err := d.ds.load(r, !first) // once begun, the trash does not matter
 		if err != nil {
 			return err
 		}
@@ -388,6 +405,8 @@ func (d *differ) compare(r storage.Reader, src *source, id int64) (c Change, dif
 		return c, false, err
 	}
 	inB, err := history.StateAt(r, d.ds.id, id, d.b, &b)
+	src.lift(&a)
+	src.lift(&b)
 	if err != nil || inA == inB && (!inA || sameState(&a, &b)) {
 		return c, false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
@@ -14,24 +15,59 @@ import (
 // nothing.
 func (ds *DataSource) WithSession(s *security.Session) *DataSource {
 	other := *ds
-	other.session = s
+	other.session = plainSession(s)
 	return &other
 }
+
+// plainSession returns a copy of a session that holds plain values only, so that no
+// method of theirs runs while a transaction is open, and nobody changes them. What has
+// no JSON form is an error when a view names it. Nil is a session without values.
+func plainSession(s *security.Session) *security.Session {
+	if s == nil {
+		return new(security.Session)
+	}
+	plain := *s
+	for _, values := range []*map[string]any{&plain.Values, &plain.User, &plain.Attributes} {
+		if *values == nil {
+			continue
+		}
+		own := make(map[string]any, len(*values))
+		for name, v := range *values {
+			value, err := document.FromGo(v, document.Limits{})
+			if own[name] = value.Go(); err != nil {
+				own[name] = formless{err}
+			}
+		}
+		*values = own
+	}
+	return &plain
+}
+
+// formless stands for a value of a session that has no JSON form.
+type formless struct{ err error }
+
+// MarshalJSON fails with the reason.
+func (f formless) MarshalJSON() ([]byte, error) { return nil, f.err }
 
 type sessionKey struct{}
 
 // ContextWithSession returns a context under which views take their values from a
 // session, for handles that have none of their own.
 func ContextWithSession(ctx context.Context, s *security.Session) context.Context {
-	return context.WithValue(ctx, sessionKey{}, s)
+	return context.WithValue(ctx, sessionKey{}, plainSession(s))
 }
 
-// in returns a handle with the session that the context carries, unless it has one.
+// in returns a handle with the session of its principal, or else the one that the
+// context carries, unless it has one of its own.
 func (ds *DataSource) in(ctx context.Context) *DataSource {
-	if s, ok := ctx.Value(sessionKey{}).(*security.Session); ok && ds.session == nil {
-		return ds.WithSession(s)
+	if ds.session != nil {
+		return ds
 	}
-	return ds
+	other := *ds
+	if other.session = ds.db.session; ds.db.as == nil {
+		other.session, _ = ctx.Value(sessionKey{}).(*security.Session)
+	}
+	return &other
 }
 
 // filter returns what an entry must match: the where, and any of the views.

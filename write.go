@@ -11,6 +11,7 @@ import (
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -141,8 +142,12 @@ func (ds *DataSource) overtaken() error {
 // and dataSourceEntryId are reserved and dropped (spec 1.4); every other top-level
 // key is a column.
 func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOption) (*Entry, error) {
+	values, err := ds.sending(ctx, security.Request{Operation: security.Insert}, []any{data}, true)
+	if err != nil {
+		return nil, err
+	}
 	var entry *Entry
-	_, err := ds.writeRows(ctx, []any{data}, true, options, func(st *sourceTx, r *rows) error {
+	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
 		if err != nil {
@@ -154,7 +159,7 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 	if err != nil {
 		return nil, err
 	}
-	return entry, nil
+	return ds.written(ctx, entry, values[0])
 }
 
 // UpdateEntry merges data into an entry and returns it: keys that are sent replace
@@ -162,8 +167,16 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 // (spec 2.2). An update that changes nothing leaves no version. An id that this
 // data source does not hold is ErrNotFound.
 func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, options ...WriteOption) (*Entry, error) {
+	values, err := ds.updating(ctx, id, data)
+	if err != nil {
+		return nil, err
+	}
+	blind, err := ds.blind(ctx, values)
+	if err != nil {
+		return nil, err
+	}
 	var entry *Entry
-	_, err := ds.writeRows(ctx, []any{data}, true, options, func(st *sourceTx, r *rows) error {
+	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
 		var before layout.Record
 		if err := st.concerned(id, &before); err != nil {
@@ -174,7 +187,7 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 			return err
 		}
 		st.meet(patch[0])
-		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order)
+		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, blind(0))
 		if err != nil {
 			return err
 		}
@@ -184,7 +197,7 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 	if err != nil {
 		return nil, err
 	}
-	return entry, nil
+	return ds.written(ctx, entry, values[0])
 }
 
 // concerned sets rec to the entry that a single write is about, and checks the
@@ -215,10 +228,10 @@ func unknownEntry(source, id int64) error {
 	return &Error{Code: errs.NotFound, DataSourceID: source, EntryID: id, Message: "entry " + itoa(id) + " of data source " + itoa(source) + " does not exist"}
 }
 
-// change gives an entry new data and a new order, unless both are what they were
-// (spec 8.2). It returns the entry as it is now, and whether it changed.
-func (st *sourceTx) change(before *layout.Record, doc, order []byte) (layout.Record, bool, error) {
-	if slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
+// change gives an entry new data and a new order, unless both are what they were and
+// force is false (spec 8.2). It returns the entry as it is now, and whether it changed.
+func (st *sourceTx) change(before *layout.Record, doc, order []byte, force bool) (layout.Record, bool, error) {
+	if !force && slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
 		return *before, false, nil
 	}
 	if limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000); limit > 0 && document.Stored(doc, nil).Len() > limit {
@@ -236,19 +249,62 @@ func (ds *DataSource) Remove(ctx context.Context, id int64, options ...WriteOpti
 	if err := ds.writable(); err != nil {
 		return err
 	}
-	_, err := ds.db.write(ctx, options, func(t *tx) error {
-		st, err := t.source(ds.id, false)
+	for range maxTries {
+		changed, err := ds.removing(ctx, id)
 		if err != nil {
 			return err
 		}
-		st.begin("delete")
-		var before layout.Record
-		if err := st.concerned(id, &before); err != nil {
+		_, err = ds.db.write(ctx, options, func(t *tx) error {
+			st, err := t.source(ds.id, false)
+			if err != nil {
+				return err
+			}
+			st.begin("delete")
+			var before layout.Record
+			if err := st.concerned(id, &before); err != nil {
+				return err
+			}
+			if changed != 0 && before.Changed != changed {
+				return errStale
+			}
+			return st.remove(&before)
+		})
+		if !errors.Is(err, errStale) {
 			return err
 		}
-		return st.remove(&before)
-	})
-	return err
+	}
+	return ds.overtaken()
+}
+
+// removing asks the rules whether an entry may be deleted, and returns the commit that
+// changed it last, so that the write can confirm that it is still the one that they
+// judged; 0 where no rules apply.
+func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, err error) {
+	if ds.db.as == nil {
+		return 0, nil
+	}
+	e, missing := ds.findByID(ctx, id)
+	if missing != nil && !isMissing(missing) {
+		return 0, missing
+	}
+	if _, _, err := ds.authorize(ctx, byID(security.Delete, id, e)); err != nil || missing != nil {
+		return 0, firstError(err, missing)
+	}
+	return e.Changed, nil
+}
+
+// updating asks the rules about an update of one entry.
+func (ds *DataSource) updating(ctx context.Context, id int64, data any) ([]any, error) {
+	if ds.db.as == nil {
+		return []any{data}, nil
+	}
+	e, missing := ds.findByID(ctx, id)
+	if missing != nil && !isMissing(missing) {
+		return nil, missing
+	}
+	req := security.Request{Operation: security.Update, EntryID: id, Stored: []document.Value{dataOf(e)}}
+	values, err := ds.sending(ctx, req, []any{data}, true)
+	return values, firstError(err, missing)
 }
 
 // BulkResult tells what a bulk write did.
@@ -270,9 +326,28 @@ func (ds *DataSource) ReplaceWith(ctx context.Context, data []any, options ...Wr
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, replace bool, options []WriteOption) (BulkResult, error) {
+	if len(data) == 0 && ds.db.as != nil {
+		if _, err := ds.reach(ctx); err != nil {
+			return BulkResult{}, err
+		}
+	}
+	last := int64(-1)
+	if replace && !ds.db.as.Unrestricted() {
+		var err error
+		if last, err = ds.emptying(ctx); err != nil {
+			return BulkResult{}, err
+		}
+	}
+	data, err := ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
+	if err != nil {
+		return BulkResult{}, err
+	}
 	var result BulkResult
 	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("import")
+		if last >= 0 && st.head.Last != last {
+			return ds.overtaken()
+		}
 		if replace {
 			if err := st.removeAll(nil); err != nil {
 				return err
@@ -290,6 +365,16 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, replace bool, option
 	}
 	result.Version = version
 	return result, nil
+}
+
+// emptying asks the rules whether everything may be deleted, and returns the last
+// commit that they saw.
+func (ds *DataSource) emptying(ctx context.Context) (last int64, err error) {
+	entries, last, err := ds.snapshotAll(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return last, ds.leaving(ctx, entries)
 }
 
 // removeAll deletes every entry, apart from those in keep.

@@ -1,0 +1,217 @@
+package siftdb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/security"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// As returns a handle on the data source on which everything is done in the name of a
+// principal; see DB.As.
+func (ds *DataSource) As(p *security.Principal) *DataSource {
+	other := *ds
+	other.db = ds.db.As(p)
+	return &other
+}
+
+// ruleCache holds the access rules of one definition, read once.
+type ruleCache struct {
+	once   sync.Once
+	policy *security.Policy
+	err    error
+}
+
+// policy returns the access rules. Rules that cannot be read grant nothing: they are
+// an error.
+func (s *source) policy() (*security.Policy, error) {
+	c := s.rules
+	if c == nil { // a state that is not cached
+		c = new(ruleCache)
+	}
+	c.once.Do(func() { c.policy, c.err = security.ParseRules(s.def.AccessRules) })
+	return c.policy, c.err
+}
+
+// reach returns the cached part of the data source, as far as it exists for the
+// handle's principal.
+func (ds *DataSource) reach(ctx context.Context) (*source, error) {
+	var src *source
+	err := ds.db.view(ctx, func(r storage.Reader) (err error) {
+		_, src, err = ds.db.load(r, ds.id, false)
+		return err
+	})
+	if err == nil && !ds.db.as.Sees(src.def.OrganizationID) {
+		err = unknownSource(ds.id)
+	}
+	return src, err
+}
+
+// authorize asks the access rules whether the handle's principal may do what a
+// request says. It returns a handle that reads through what the rule that granted
+// hides, and the grant; nil where no rules apply. No transaction is open while rules
+// are asked.
+func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*DataSource, *security.Grant, error) {
+	if ds.db.as == nil {
+		return ds, nil, nil
+	}
+	src, err := ds.reach(ctx)
+	if err != nil || ds.db.as.Admin {
+		return ds, nil, err
+	}
+	grant, err := ds.decide(ctx, src, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	other := *ds
+	other.veil = newVeil(grant.Hides, src.def.excluded())
+	return &other, grant, nil
+}
+
+// decide asks the rules of a data source about a request.
+func (ds *DataSource) decide(ctx context.Context, src *source, req security.Request) (*security.Grant, error) {
+	policy, err := src.policy()
+	if err != nil {
+		denied := &security.Denied{Operation: req.Operation, Reason: err.Error()}
+		return nil, denied.On(src.id, src.def.Name)
+	}
+	req.Public = src.def.Public != nil && *src.def.Public
+	grant, err := policy.Decide(ctx, ds.db.as, req, ds.db.opts.Scripts)
+	var denied *security.Denied
+	if errors.As(err, &denied) {
+		return nil, denied.On(src.id, src.def.Name)
+	}
+	return grant, err
+}
+
+// selecting returns the handle with which a query reads: the principal's, if there is
+// one, with what it may not read hidden. A rule may change the query's where.
+func (ds *DataSource) selecting(ctx context.Context, op security.Operation, q *Query) (*DataSource, error) {
+	guarded, where, err := ds.reading(ctx, op, q.Where)
+	if where != nil {
+		q.Where = where
+	}
+	return guarded, err
+}
+
+// reading is selecting for a where. It returns what a rule made of that, nil when it
+// stays.
+func (ds *DataSource) reading(ctx context.Context, op security.Operation, where any) (*DataSource, json.RawMessage, error) {
+	if ds.db.as == nil {
+		return ds, nil, nil
+	}
+	asked, err := whereValue(where)
+	if err != nil {
+		return nil, nil, err
+	}
+	guarded, grant, err := ds.authorize(ctx, security.Request{Operation: op, Where: asked})
+	if err == nil && grant != nil && grant.Where.Kind() == document.Object && !document.Equal(grant.Where, asked) {
+		return guarded, document.AppendJSON(nil, grant.Where), nil
+	}
+	return guarded, nil, err
+}
+
+// whereValue reads a where as a value; absent for none.
+func whereValue(where any) (document.Value, error) {
+	text, err := whereJSON(where)
+	if err != nil || text == nil {
+		return document.Value{}, err
+	}
+	v, err := document.Parse(text, document.Limits{})
+	if err != nil {
+		return v, errs.Wrap(errs.InvalidQuery, err, "the where cannot be read")
+	}
+	return v, nil
+}
+
+// unrestricted refuses a call that no rule can grant to a principal that is not an
+// admin.
+func (db *DB) unrestricted(what string) error {
+	if db.as.Unrestricted() {
+		return nil
+	}
+	return errs.New(errs.Forbidden, "only an admin may %s", what)
+}
+
+// everything refuses what concerns all data sources to principals that see only some.
+func (db *DB) everything(what string) error {
+	if db.as != nil && db.as.OrganizationID != nil {
+		return errs.New(errs.Forbidden, "only an admin of every organization may %s", what)
+	}
+	return db.unrestricted(what)
+}
+
+// managing refuses to change a data source for principals that are not admins, and
+// for those that do not see it.
+func (ds *DataSource) managing(ctx context.Context, what string) error {
+	if ds.db.as == nil {
+		return nil
+	}
+	if _, err := ds.reach(ctx); err != nil {
+		return err
+	}
+	return ds.db.unrestricted(what)
+}
+
+// excluded returns the columns that the definition never sends to anybody but admins
+// (spec 14.5).
+func (d *definition) excluded() []string {
+	if len(d.Definition) == 0 {
+		return nil
+	}
+	var keys map[string]json.RawMessage
+	var columns []string
+	if json.Unmarshal(d.Definition, &keys) != nil {
+		return nil
+	}
+	var list []json.RawMessage
+	if json.Unmarshal(keys["exclude"], &list) != nil {
+		return nil
+	}
+	for _, item := range list {
+		var name string
+		if json.Unmarshal(item, &name) == nil {
+			columns = append(columns, name)
+		}
+	}
+	return columns
+}
+
+// shownTo returns a veil that hides the columns that no select would show to a
+// principal. No script is asked.
+func (s *source) shownTo(p *security.Principal) (*veil, error) {
+	policy, err := s.policy()
+	if err != nil {
+		return nil, err
+	}
+	public := s.def.Public != nil && *s.def.Public
+	return newVeil(policy.Visible(p, public).Hides, s.def.excluded()), nil
+}
+
+// creating checks what a principal wants to create: it belongs to the organization
+// that the principal is bound to. Copying a version reads around the rules, so it is
+// for admins.
+func (db *DB) creating(spec *DataSourceSpec) error {
+	p := db.as
+	switch {
+	case p == nil:
+		return nil
+	case p.IsAnonymous():
+		return (&security.Denied{Unauthorised: true}).On(0, "")
+	case spec.Version != nil && !p.Admin:
+		return db.unrestricted("copy a version")
+	case spec.OrganizationID == nil:
+		spec.OrganizationID = clonePtr(p.OrganizationID)
+	case !p.Sees(spec.OrganizationID):
+		return errs.New(errs.Forbidden, "the token belongs to another organization than %d", *spec.OrganizationID)
+	}
+	if spec.AppID == nil {
+		spec.AppID = clonePtr(p.AppID)
+	}
+	return nil
+}
