@@ -165,7 +165,7 @@ func (ds *DataSource) Restore(ctx context.Context, version int64, options ...Wri
 	if err := ds.writable(); err != nil {
 		return 0, err
 	}
-	if err := ds.restoring(ctx); err != nil {
+	if err := ds.restoring(ctx, version); err != nil {
 		return 0, err
 	}
 	return ds.db.write(ctx, options, func(t *tx) error {

@@ -316,23 +316,29 @@ type BulkResult struct {
 // Append adds each row as a new entry, in one atomic write. Rows are objects as
 // for Insert.
 func (ds *DataSource) Append(ctx context.Context, data []any, options ...WriteOption) (BulkResult, error) {
-	return ds.bulk(ctx, data, false, options)
+	return ds.bulk(ctx, data, bulkWrite{}, options)
 }
 
 // ReplaceWith removes every entry and adds the rows as new entries with new ids,
 // in one atomic write. Without rows it empties the data source.
 func (ds *DataSource) ReplaceWith(ctx context.Context, data []any, options ...WriteOption) (BulkResult, error) {
-	return ds.bulk(ctx, data, true, options)
+	return ds.bulk(ctx, data, bulkWrite{replace: true}, options)
 }
 
-func (ds *DataSource) bulk(ctx context.Context, data []any, replace bool, options []WriteOption) (BulkResult, error) {
+// bulkWrite says how rows are added.
+type bulkWrite struct {
+	replace bool     // every other entry goes
+	columns []string // of a file: the list becomes these, or gains them; nil for none
+}
+
+func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
 	if len(data) == 0 && ds.db.as != nil {
 		if _, err := ds.reach(ctx); err != nil {
 			return BulkResult{}, err
 		}
 	}
 	last := int64(-1)
-	if replace && !ds.db.as.Unrestricted() {
+	if b.replace && !ds.db.as.Unrestricted() {
 		var err error
 		if last, err = ds.emptying(ctx); err != nil {
 			return BulkResult{}, err
@@ -348,10 +354,15 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, replace bool, option
 		if last >= 0 && st.head.Last != last {
 			return ds.overtaken()
 		}
-		if replace {
+		if b.replace {
 			if err := st.removeAll(nil); err != nil {
 				return err
 			}
+		}
+		if b.replace && b.columns != nil {
+			st.setColumns(b.columns)
+		} else {
+			st.addColumns(b.columns)
 		}
 		recs, err := st.insertAll(r, nil)
 		result.IDs = make([]int64, len(recs))

@@ -135,7 +135,7 @@ func (r *Request) complete() error {
 func (r *Request) completeList(list *[]document.Value, what string) error {
 	for _, v := range *list {
 		if v.Kind() != document.Object {
-			return errs.New(errs.InvalidInput, "%s must be an object, not %s", what, a(v))
+			return errs.New(errs.InvalidInput, "%s must be an object, not %s", what, kindName(v))
 		}
 	}
 	if len(*list) == 0 {

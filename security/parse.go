@@ -42,7 +42,7 @@ func ParseRules(text json.RawMessage) (*Policy, error) {
 	case v.Kind() == document.Null:
 		return &Policy{}, nil
 	case v.Kind() != document.Array:
-		return nil, bad(rulesKey, "rules must be an array or null, not %s", a(v))
+		return nil, bad(rulesKey, "rules must be an array or null, not %s", kindName(v))
 	case v.Len() > maxRules:
 		return nil, bad(rulesKey, "there are %d rules; %d are allowed", v.Len(), maxRules)
 	}
@@ -62,8 +62,8 @@ func bad(path, format string, args ...any) error {
 	return errs.At(errs.InvalidInput, path, format, args...)
 }
 
-// a names the kind of a value with its article.
-func a(v document.Value) string {
+// kindName names the kind of a value, with its article.
+func kindName(v document.Value) string {
 	switch k := v.Kind(); k {
 	case document.Array, document.Object:
 		return "an " + k.String()
@@ -80,28 +80,19 @@ var ruleKeys = map[string]func(r *rule, path string, v document.Value) error{
 	"type":    (*rule).parseType,
 	"allow":   (*rule).parseAllow,
 	"enabled": (*rule).parseEnabled,
-	"include": func(r *rule, path string, v document.Value) (err error) {
-		r.limits.include, err = parseNames(path, v)
-		return
-	},
-	"exclude": func(r *rule, path string, v document.Value) (err error) {
-		r.limits.exclude, err = parseNames(path, v)
-		return
-	},
-	"require": func(r *rule, path string, v document.Value) (err error) {
-		r.require, err = parseRequire(path, v)
-		return
-	},
-	"appId":  func(r *rule, path string, v document.Value) (err error) { r.appIDs, err = parseIDs(path, v); return },
-	"name":   func(r *rule, path string, v document.Value) (err error) { r.name, err = parseString(path, v); return },
-	"script": func(r *rule, path string, v document.Value) (err error) { r.script, err = parseString(path, v); return },
+	"include": (*rule).parseInclude,
+	"exclude": (*rule).parseExclude,
+	"require": (*rule).parseRequire,
+	"appId":   (*rule).parseAppID,
+	"name":    (*rule).parseName,
+	"script":  (*rule).parseScript,
 }
 
 func parseRule(index int, v document.Value) (rule, error) {
 	path := rulesKey + "." + strconv.Itoa(index)
 	r := rule{index: index}
 	if v.Kind() != document.Object {
-		return r, bad(path, "a rule must be an object, not %s", a(v))
+		return r, bad(path, "a rule must be an object, not %s", kindName(v))
 	}
 	scripted := v.Field("script").Kind() != document.Absent
 	for key, value := range v.Fields() {
@@ -135,7 +126,7 @@ func parseRule(index int, v document.Value) (rule, error) {
 
 func (r *rule) parseEnabled(path string, v document.Value) error {
 	if v.Kind() != document.Bool {
-		return bad(path, "enabled must be true or false, not %s", a(v))
+		return bad(path, "enabled must be true or false, not %s", kindName(v))
 	}
 	r.disabled = !v.Bool()
 	return nil
@@ -147,7 +138,7 @@ func (r *rule) parseType(path string, v document.Value) error {
 		return r.addType(path, v)
 	}
 	if v.Kind() != document.Array {
-		return bad(path, "type must be an operation or an array of them, not %s", a(v))
+		return bad(path, "type must be an operation or an array of them, not %s", kindName(v))
 	}
 	for i := range v.Len() {
 		if err := r.addType(at(path, i), v.At(i)); err != nil {
@@ -195,38 +186,62 @@ func (r *rule) parseAllow(path string, v document.Value) error {
 	return nil
 }
 
-func parseRequire(path string, v document.Value) ([]requirement, error) {
+func (r *rule) parseInclude(path string, v document.Value) (err error) {
+	r.limits.include, err = parseNames(path, v)
+	return err
+}
+
+func (r *rule) parseExclude(path string, v document.Value) (err error) {
+	r.limits.exclude, err = parseNames(path, v)
+	return err
+}
+
+func (r *rule) parseAppID(path string, v document.Value) (err error) {
+	r.appIDs, err = parseIDs(path, v)
+	return err
+}
+
+func (r *rule) parseName(path string, v document.Value) (err error) {
+	r.name, err = parseString(path, v)
+	return err
+}
+
+func (r *rule) parseScript(path string, v document.Value) (err error) {
+	r.script, err = parseString(path, v)
+	return err
+}
+
+func (r *rule) parseRequire(path string, v document.Value) error {
 	if v.Kind() != document.Array {
-		return nil, bad(path, "require must be an array, not %s", a(v))
+		return bad(path, "require must be an array, not %s", kindName(v))
 	}
-	var all []requirement
 	for i := range v.Len() {
 		switch item := v.At(i); item.Kind() {
 		case document.String:
 			if item.Len() == 0 {
-				return nil, bad(at(path, i), "a column has no name")
+				return bad(at(path, i), "a column has no name")
 			}
-			all = append(all, requirement{column: string([]byte(item.Str()))})
+			r.require = append(r.require, requirement{column: string([]byte(item.Str()))})
 		case document.Object:
 			list, err := parseConditions(at(path, i), item)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if len(list) == 0 {
-				return nil, bad(at(path, i), "a requirement names no column")
+				return bad(at(path, i), "a requirement names no column")
 			}
-			all = append(all, list...)
+			r.require = append(r.require, list...)
 		default:
-			return nil, bad(at(path, i), "a requirement must be a column or an object, not %s", a(item))
+			return bad(at(path, i), "a requirement must be a column or an object, not %s", kindName(item))
 		}
 	}
-	return all, nil
+	return nil
 }
 
 // parseConditions reads `{Column: {op: value}}`.
 func parseConditions(path string, v document.Value) ([]requirement, error) {
 	if v.Kind() != document.Object {
-		return nil, bad(path, "conditions must be an object, not %s", a(v))
+		return nil, bad(path, "conditions must be an object, not %s", kindName(v))
 	}
 	var all []requirement
 	for column, ops := range v.Fields() {
@@ -260,7 +275,7 @@ func parseTemplate(path string, v document.Value) (*template.Template, error) {
 	case document.Number, document.Bool:
 		source = v.String()
 	default:
-		return nil, bad(path, "the value must be a text, a number or a boolean, not %s", a(v))
+		return nil, bad(path, "the value must be a text, a number or a boolean, not %s", kindName(v))
 	}
 	if len(source) > maxTemplate {
 		return nil, bad(path, "the template has %d bytes; %d are allowed", len(source), maxTemplate)
@@ -276,12 +291,12 @@ func parseTemplate(path string, v document.Value) (*template.Template, error) {
 
 func parseNames(path string, v document.Value) (set, error) {
 	if v.Kind() != document.Array {
-		return nil, bad(path, "columns must be an array, not %s", a(v))
+		return nil, bad(path, "columns must be an array, not %s", kindName(v))
 	}
 	names := set{}
 	for i := range v.Len() {
 		if v.At(i).Kind() != document.String {
-			return nil, bad(at(path, i), "a column must be a text, not %s", a(v.At(i)))
+			return nil, bad(at(path, i), "a column must be a text, not %s", kindName(v.At(i)))
 		}
 		names[string([]byte(v.At(i).Str()))] = true
 	}
@@ -290,7 +305,7 @@ func parseNames(path string, v document.Value) (set, error) {
 
 func parseIDs(path string, v document.Value) (map[int64]bool, error) {
 	if v.Kind() != document.Array {
-		return nil, bad(path, "ids must be an array, not %s", a(v))
+		return nil, bad(path, "ids must be an array, not %s", kindName(v))
 	}
 	ids := map[int64]bool{}
 	for i := range v.Len() {
@@ -305,7 +320,7 @@ func parseIDs(path string, v document.Value) (map[int64]bool, error) {
 
 func parseString(path string, v document.Value) (string, error) {
 	if v.Kind() != document.String {
-		return "", bad(path, "the value must be a text, not %s", a(v))
+		return "", bad(path, "the value must be a text, not %s", kindName(v))
 	}
 	return string([]byte(v.Str())), nil
 }
@@ -317,7 +332,7 @@ func short(v document.Value) string {
 	const most = 60
 	s := v.String()
 	if len(s) > most {
-		return a(v)
+		return kindName(v)
 	}
 	return s
 }

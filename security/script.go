@@ -236,7 +236,7 @@ func changedQuery(given, left []document.Value) ([]document.Value, error) {
 	}
 	for _, v := range left {
 		if v.Kind() != document.Object {
-			return nil, fmt.Errorf("the script left %s in place of an object", a(v))
+			return nil, fmt.Errorf("the script left %s in place of an object", kindName(v))
 		}
 	}
 	return left, nil
