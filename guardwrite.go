@@ -85,6 +85,9 @@ func (ds *DataSource) sending(ctx context.Context, req security.Request, values 
 	if ds.db.as == nil || len(values) == 0 {
 		return values, nil
 	}
+	if _, err := ds.reach(ctx); err != nil || ds.db.as.Admin {
+		return values, err
+	}
 	req.Data = make([]document.Value, len(values))
 	for i, v := range values {
 		sent, err := document.FromGo(v, ds.db.opts.Limits.document())

@@ -1,0 +1,108 @@
+// Command siftdb serves a database over REST, checks one, and shows what it does.
+//
+//	siftdb serve [--addr 127.0.0.1:8080] [--db FILE | --memory] [--tokens FILE] [--media DIR]
+//	siftdb demo  [--addr 127.0.0.1:8080]
+//	siftdb check FILE
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `siftdb serves and checks databases of siftdb.
+
+  siftdb serve [flags]   serve a database over REST
+      --addr HOST:PORT   where to listen (127.0.0.1:8080); port 0 picks one
+      --db FILE          the database file, which is made when there is none
+      --memory           a database in memory, gone when the command ends; the default
+      --tokens FILE      a JSON list of who may ask; without it one admin token is made
+      --media DIR        where files are kept
+      --cors ORIGIN      lets pages of this origin call, or of all with *
+      --rate N           requests that one token may make in 10 seconds; 0 is no limit
+      --verbose          logs every request
+
+  siftdb demo [--addr]   serve sample data from memory, with lines to try
+  siftdb check FILE      read a whole database and compare its parts
+
+The members of the list in --tokens:
+  {"id": 42857, "token": "eu--secret", "admin": false, "appId": 456,
+   "organizationId": 123, "user": {"Email": "bob@acme.com"}}
+Only id and token are required. Of a token that is no admin's, the access rules of
+each data source decide. A token that is taken out of the file is refused at once.
+`
+
+// What the command returns to the shell.
+const (
+	exitOK     = 0
+	exitFailed = 1 // check: faults were found
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// errUsage is a command line that cannot be understood.
+var errUsage = errors.New("see siftdb help")
+
+// run runs a command until it is done, or the context ends.
+func run(ctx context.Context, args []string, out, log io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(log, usage)
+		return exitUsage
+	}
+	var err error
+	switch args[0] {
+	case "serve":
+		err = serve(ctx, args[1:], out, log)
+	case "demo":
+		err = demo(ctx, args[1:], out, log)
+	case "check":
+		err = check(ctx, args[1:], out)
+	case "help", "-h", "--help":
+		fmt.Fprint(out, usage)
+	default:
+		err = fmt.Errorf("there is no command %q: %w", args[0], errUsage)
+	}
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprintln(log, "siftdb:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(log, "siftdb:", err)
+	return exitFailed
+}
+
+// newFlags returns a set of flags whose help is that of the command.
+func newFlags(name string, out io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() { fmt.Fprint(out, usage) }
+	return flags
+}
+
+// parse reads flags. What is left over is refused.
+func parse(flags *flag.FlagSet, args []string) error {
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case err != nil:
+		return fmt.Errorf("%s: %w: %w", flags.Name(), err, errUsage)
+	case flags.NArg() > 0:
+		return fmt.Errorf("%s: what is %q? %w", flags.Name(), flags.Arg(0), errUsage)
+	}
+	return nil
+}

@@ -1,0 +1,361 @@
+package rest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/siftdb/siftdb"
+)
+
+// validate holds a value against a schema: the part of JSON Schema that schema.go uses. It returns
+// what is wrong, "" if nothing is. A keyword that it does not know is wrong too.
+func validate(schemas map[string]any, s any, v any, at string) string {
+	rules, ok := s.(map[string]any)
+	if !ok {
+		return at + ": the schema is no object"
+	}
+	for keyword, rule := range rules {
+		if wrong := validateKeyword(schemas, rules, keyword, rule, v, at); wrong != "" {
+			return wrong
+		}
+	}
+	return ""
+}
+
+func validateKeyword(schemas, rules map[string]any, keyword string, rule, v any, at string) string {
+	switch keyword {
+	case "$ref":
+		name, _ := strings.CutPrefix(rule.(string), "#/components/schemas/")
+		if schemas[name] == nil {
+			return at + ": no schema " + name
+		}
+		return validate(schemas, schemas[name], v, at)
+	case "anyOf":
+		wrong := ""
+		for _, one := range rule.([]any) {
+			w := validate(schemas, one, v, at)
+			if w == "" {
+				return ""
+			}
+			wrong += "\n  " + w
+		}
+		return at + " is none of:" + wrong
+	case "type":
+		return validateType(rule, v, at)
+	case "enum":
+		if !slices.Contains(rule.([]any), v) {
+			return fmt.Sprintf("%s: %v is none of %v", at, v, rule)
+		}
+	case "minimum":
+		if n, ok := v.(json.Number); ok {
+			if f, _ := n.Float64(); f < rule.(float64) {
+				return fmt.Sprintf("%s: %v is below %v", at, v, rule)
+			}
+		}
+	case "format":
+		if text, ok := v.(string); ok {
+			if _, err := time.Parse("2006-01-02T15:04:05.000Z", text); err != nil {
+				return at + ": " + text + " is no time with three fraction digits"
+			}
+		}
+	case "required":
+		for _, key := range rule.([]any) {
+			if object, ok := v.(map[string]any); ok {
+				if _, there := object[key.(string)]; !there {
+					return fmt.Sprintf("%s lacks %v", at, key)
+				}
+			}
+		}
+	case "properties", "additionalProperties":
+		return validateKeys(schemas, rules, v, at)
+	case "items":
+		list, _ := v.([]any)
+		for i, item := range list {
+			if wrong := validate(schemas, rule, item, at+"["+strconv.Itoa(i)+"]"); wrong != "" {
+				return wrong
+			}
+		}
+	case "description":
+	default:
+		return at + ": the validator does not know " + keyword
+	}
+	return ""
+}
+
+func validateType(rule, v any, at string) string {
+	names, ok := rule.([]any)
+	if !ok {
+		names = []any{rule}
+	}
+	got := "null"
+	switch x := v.(type) {
+	case bool:
+		got = "boolean"
+	case json.Number:
+		if got = "number"; !slices.Contains(names, any("number")) {
+			if f, err := x.Float64(); err == nil && f == math.Trunc(f) {
+				got = "integer"
+			}
+		}
+	case string:
+		got = "string"
+	case []any:
+		got = "array"
+	case map[string]any:
+		got = "object"
+	}
+	if !slices.Contains(names, any(got)) {
+		return fmt.Sprintf("%s is of type %s, not %v", at, got, rule)
+	}
+	return ""
+}
+
+func validateKeys(schemas, rules map[string]any, v any, at string) string {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return ""
+	}
+	known, _ := rules["properties"].(map[string]any)
+	for key, value := range object {
+		s, there := known[key]
+		if !there {
+			switch more := rules["additionalProperties"].(type) {
+			case nil:
+				continue
+			case bool:
+				if more {
+					continue
+				}
+				return at + " has the key " + key
+			default:
+				s = more
+			}
+		}
+		if wrong := validate(schemas, s, value, at+"."+key); wrong != "" {
+			return wrong
+		}
+	}
+	return ""
+}
+
+// documented is the OpenAPI document as a client reads it.
+type documented struct {
+	OpenAPI    string `json:"openapi"`
+	Components struct {
+		Schemas map[string]any `json:"schemas"`
+	} `json:"components"`
+	Paths map[string]map[string]struct {
+		Summary     string `json:"summary"`
+		Parameters  []struct{ Name, In string }
+		RequestBody *struct {
+			Content map[string]struct{ Schema any }
+		} `json:"requestBody"`
+		Responses map[string]struct {
+			Content map[string]struct{ Schema any }
+		} `json:"responses"`
+	} `json:"paths"`
+}
+
+func openAPI(t *testing.T, s *site) documented {
+	t.Helper()
+	var doc documented
+	if err := json.Unmarshal([]byte(s.ask("", "GET /v1/openapi.json").want(200).body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Fatalf("openapi %q", doc.OpenAPI)
+	}
+	return doc
+}
+
+// attempt is a request that brings about one documented answer of a route.
+type attempt struct {
+	status       int
+	token        string
+	query        string
+	header, body string
+	ref          string // in place of the data source's id
+}
+
+// good are the requests that succeed, by route; those without a line need nothing. Every body must
+// fit its documented schema, and every answer the schema of its own.
+var good = map[string][]attempt{
+	"GET /v1/data-sources":                   {{query: "?organizationId=123"}, {query: "?organizationId=123&attributes=name,apps"}},
+	"POST /v1/data-sources":                  {{body: `{"name": "x", "organizationId": 123}`}, {body: `{"name": "x", "appId": 1, "columns": ["a"], "entries": [{"a": 1}], "definition": {}, "hooks": [], "accessRules": [], "bundle": true, "public": true, "type": "t", "appCapabilities": [1]}`}},
+	"GET /v1/data-sources/{ds}":              {{}, {query: "?includeEntriesCount"}, {query: "?attributes=apps"}},
+	"PUT /v1/data-sources/{ds}":              {{body: `{"newColumns": ["x"], "definition": {"a": 1}, "public": null, "type": null}`}},
+	"GET /v1/data-sources/{ds}/data":         {{}, {query: "?includePagination=true&limit=1"}, {query: "?countOnly=true"}},
+	"POST /v1/data-sources/{ds}/data":        {{body: `{"entries": [{"a": 1}], "append": true}`}},
+	"PUT /v1/data-sources/{ds}/data":         {{body: `{"a": 1}`}},
+	"PUT /v1/data-sources/{ds}/data/{entry}": {{body: `{"a": 1}`}},
+	"POST /v1/data-sources/{ds}/data/query": {{body: `{}`}, {body: `{"where": {"Name": "one"}, "includePagination": true, "limit": null, "order": [["id", "ASC"]], "distinct": false, "attributes": ["Name"]}`},
+		{body: `{"countOnly": true}`}, {body: `{"type": "delete", "where": {"Name": "none"}}`}, {body: `{"aggregate": [{"$group": {"_id": null, "n": {"$sum": 1}}}], "includePagination": true}`},
+		{body: `{"join": {"j": {"dataSourceId": 1, "on": {"Name": "Name"}}, "n": {"dataSourceId": 1, "on": {"Name": "Name"}, "count": true}}}`}},
+	"POST /v1/data-sources/{ds}/commit": {{body: `{"entries": [{"data": {"a": 1}, "clientId": "c", "order": 1.5}], "append": true, "delete": [], "extend": true, "runHooks": [], "columns": ["a"]}`},
+		{body: `{"entries": [], "append": true, "returnEntries": false, "source": "s"}`}},
+	"POST /v1/data-sources/{ds}/versions/{version}/data":    {{body: `{"limit": 1, "where": {"Name": "one"}}`}, {}},
+	"POST /v1/data-sources/{ds}/versions/{version}/restore": {{}, {body: `{"returnEntries": false}`}},
+}
+
+// bad returns a request that brings about a documented error.
+func bad(r *route, status int) attempt {
+	switch status {
+	case 400:
+		return attempt{status: 400, query: "?x=%ff"}
+	case 401:
+		return attempt{status: 401, token: wrongToken}
+	case 403:
+		return attempt{status: 403, token: strangeToken, body: `{"name": "x", "organizationId": 123}`}
+	case 404:
+		if r.pattern == "/v1/data-sources" {
+			return attempt{status: 404, body: `{"name": "x", "organizationId": 123, "version": {"dataSourceId": 99, "id": 1}}`}
+		}
+		return attempt{status: 404, ref: "99"}
+	case 413:
+		return attempt{status: 413, body: `{"a": "` + strings.Repeat("x", 1<<20) + `", "entries": []}`}
+	case 415:
+		return attempt{status: 415, header: "Content-Type: text/plain", body: "x"}
+	case 429:
+		return attempt{status: 429, token: "eu--busy"}
+	}
+	return attempt{status: status}
+}
+
+// TestOpenAPI walks every route and every answer that its description tells of, brings it about,
+// and holds it against its schema.
+func TestOpenAPI(t *testing.T) {
+	tokens := testTokens(t)
+	busy, err := Tokens(Token{ID: 99, Token: "eu--busy", Admin: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sum, account := range busy.accounts {
+		tokens.accounts[sum] = account
+	}
+	s := newSite(t, Options{Authenticator: tokens, BodyLimit: 1 << 20, BulkLimit: 1 << 20, RateLimit: RateLimit{Requests: 10_000, Window: time.Hour}})
+	limiter := s.handler.(*handler).limiter
+	limiter.windows["token 99"] = window{began: time.Now(), count: 10_000}
+	ds := s.table(siftdb.DataSourceSpec{Name: "A", Public: new(true)}, `{"Name": "one"}`)
+	if _, err := ds.Insert(ctx, siftdb.M{"Name": "two"}); err != nil {
+		t.Fatal(err)
+	}
+	trashed := s.table(siftdb.DataSourceSpec{Name: "T"})
+	if err := trashed.Delete(ctx); err != nil {
+		t.Fatal(err)
+	}
+	doc := openAPI(t, s)
+	routes := 0
+	for pattern, methods := range doc.Paths {
+		for method, op := range methods {
+			routes++
+			r := routeOf(t, strings.ToUpper(method), pattern)
+			if op.Summary == "" {
+				t.Errorf("%s %s has no summary", method, pattern)
+			}
+			for status, response := range op.Responses {
+				code, err := strconv.Atoi(status)
+				if err != nil {
+					t.Fatal(err)
+				}
+				attempts := []attempt{bad(r, code)}
+				if code < 300 {
+					attempts = good[r.method+" "+pattern]
+					if _, listed := good[r.method+" "+pattern]; !listed {
+						attempts = []attempt{{}}
+					}
+				}
+				for _, a := range attempts {
+					reply := tryOut(t, s, r, a)
+					if code < 300 && a.body != "" && op.RequestBody != nil {
+						if wrong := validate(doc.Components.Schemas, op.RequestBody.Content[jsonType].Schema, decode(t, a.body), "body"); wrong != "" {
+							t.Errorf("%s: the request does not fit: %s", reply.what, wrong)
+						}
+					}
+					if reply.status != code {
+						t.Errorf("%s: status %d, want %d: %s", reply.what, reply.status, code, clip(reply.body, 300))
+						continue
+					}
+					content, described := response.Content[jsonType]
+					if !described {
+						if reply.body != "" {
+							t.Errorf("%s: a body that is not described: %s", reply.what, reply.body)
+						}
+						continue
+					}
+					if wrong := validate(doc.Components.Schemas, content.Schema, reply.value(), "answer"); wrong != "" {
+						t.Errorf("%s: %s\n%s", reply.what, wrong, clip(reply.body, 500))
+					}
+				}
+			}
+		}
+	}
+	if routes != len(routeTable()) {
+		t.Errorf("%d routes are described, of %d", routes, len(routeTable()))
+	}
+}
+
+// routeOf finds a route by its name.
+func routeOf(t *testing.T, method, pattern string) *route {
+	t.Helper()
+	for _, r := range routeTable() {
+		if r.method == method && r.pattern == pattern {
+			return r
+		}
+	}
+	t.Fatalf("%s %s is described, and no route", method, pattern)
+	return nil
+}
+
+// tryOut makes an attempt on a copy of the database.
+func tryOut(t *testing.T, s *site, r *route, a attempt) *reply {
+	t.Helper()
+	fork, err := s.db.Fork()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fork.Close()
+	h := *s.handler.(*handler)
+	h.db = fork
+	ref, id := "1", "2"
+	if a.ref != "" {
+		ref, id = a.ref, a.ref
+	}
+	target := strings.NewReplacer("{ds}", ref, "{id}", id, "{entry}", "1", "{version}", "2", "{columns}", "Name,none").Replace(r.pattern)
+	token := a.token
+	if token == "" {
+		token = adminToken
+	}
+	header := a.header
+	if header == "" {
+		header = asJSON
+	}
+	return (&site{t, fork, &h}).ask(token, r.method+" "+target+a.query, header, a.body)
+}
+
+// TestValidator makes sure that the validator finds faults.
+func TestValidator(t *testing.T) {
+	s := newSite(t, Options{})
+	doc := openAPI(t, s)
+	for _, test := range []struct{ name, value, wrong string }{
+		{"Entry", `{"id": 1, "data": {}, "order": 0, "createdAt": "2016-10-27T15:51:33.497Z", "updatedAt": "2016-10-27T15:51:33.497Z", "deletedAt": null, "dataSourceId": 1}`, ""},
+		{"Entry", `{"id": 1.5, "data": {}, "order": 0, "createdAt": "2016-10-27T15:51:33.497Z", "updatedAt": "2016-10-27T15:51:33.497Z", "deletedAt": null, "dataSourceId": 1}`, "type"},
+		{"Entry", `{"id": 1, "data": {}, "order": 0, "createdAt": "2016-10-27T15:51:33Z", "updatedAt": "2016-10-27T15:51:33.497Z", "deletedAt": null, "dataSourceId": 1}`, "fraction"},
+		{"VersionQuery", `{"where": []}`, "type"},
+		{"Entries", `{"entries": [{}]}`, "lacks"},
+		{"Entries", `{"entries": [], "more": 1}`, "more"},
+		{"QueryAnswer", `{"count": "1", "dataSourceId": 1}`, "none of"},
+		{"Query", `{"type": "insert"}`, "none of"},
+		{"Nothing", `{}`, "no schema"},
+	} {
+		wrong := validate(doc.Components.Schemas, map[string]any{"$ref": "#/components/schemas/" + test.name}, decode(t, test.value), "value")
+		if (wrong == "") != (test.wrong == "") || !strings.Contains(wrong, test.wrong) {
+			t.Errorf("%s %s: %q, want %q", test.name, test.value, wrong, test.wrong)
+		}
+	}
+}
