@@ -153,6 +153,9 @@ func (a *aggregator) authorize(ctx context.Context) error {
 	if a.f.ds.db.as == nil {
 		return nil
 	}
+	if err := a.f.joins.authorize(ctx); err != nil {
+		return err
+	}
 	a.guards, a.wheres = make(map[any]*DataSource), make(map[any]json.RawMessage)
 	for _, from := range a.pipeline.Sources() {
 		id, name, err := sourceName(from)

@@ -90,6 +90,9 @@ func (j *joiner) beginOne(r storage.Reader, parent *reading, c *compiledJoin) er
 func (rd *reading) sibling(r storage.Reader, id int64, name string, guard *DataSource) (*DataSource, error) {
 	other := *rd.ds
 	other.veil = nil
+	if guard == nil && !rd.ds.db.as.Unrestricted() {
+		return nil, errs.New(errs.Internal, "a data source is read beside another before its rules were asked")
+	}
 	if guard != nil {
 		id, other.veil = guard.id, guard.veil
 	}
