@@ -20,7 +20,7 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	if err := ds.writable(); err != nil {
 		return nil, err
 	}
-	ds, err := ds.selecting(ctx, security.Delete, &q)
+	ds, last, err := ds.deleting(ctx, &q)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,9 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 			return err
 		}
 		st.begin("query")
+		if last >= 0 && st.head.Last != last {
+			return ds.overtaken()
+		}
 		ids, err := st.selectIDs(c, session, ds.veil)
 		if err != nil {
 			return err
@@ -56,6 +59,46 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 		return nil, err
 	}
 	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
+}
+
+// deleting is selecting for a delete query. A rule with a script sees what is stored of
+// all that matches; last is then the last commit that it saw, else -1.
+func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, last int64, err error) {
+	if err := ds.writing(ctx); err != nil {
+		return nil, 0, err
+	}
+	scripts := false
+	if !ds.db.as.Unrestricted() {
+		src, err := ds.reach(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		if policy, err := src.policy(); err == nil {
+			scripts = policy.Scripts()
+		}
+	}
+	if !scripts {
+		guarded, err = ds.selecting(ctx, security.Delete, q)
+		return guarded, -1, err
+	}
+	c, err := q.compileDelete()
+	if err != nil {
+		return nil, 0, err
+	}
+	entries, last, err := ds.snapshot(ctx, c)
+	if err != nil {
+		return nil, 0, err
+	}
+	where, err := whereValue(q.Where)
+	if err != nil {
+		return nil, 0, err
+	}
+	req := security.Request{Operation: security.Delete, Where: where, List: true}
+	for _, e := range entries {
+		req.Stored = append(req.Stored, e.doc)
+	}
+	guarded, _, err = ds.authorize(ctx, req)
+	return guarded, last, err
 }
 
 // compileDelete checks a delete query: nothing is deleted by omission (spec 4.6).

@@ -8,7 +8,6 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -42,7 +41,7 @@ const FromNow int64 = -1
 // none of which is open while the loop's body runs.
 func (ds *DataSource) Changes(ctx context.Context, since int64) iter.Seq2[*ChangeSet, error] {
 	return func(yield func(*ChangeSet, error) bool) {
-		ds, err := ds.selecting(ctx, security.Select, &Query{})
+		ds, err := ds.remembering(ctx)
 		if err != nil {
 			yield(nil, err)
 			return

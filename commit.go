@@ -37,6 +37,9 @@ type Commit struct {
 	ReturnEntries bool
 	// Source is a label, as WithSource gives one; it goes before that.
 	Source string
+	// RunHooks lists the kinds of members on which the hooks of the data source run:
+	// InsertEvent and UpdateEvent.
+	RunHooks []EventKind
 }
 
 // CommitEntry is one insert or update.
@@ -191,9 +194,15 @@ type preparedCommit struct {
 	orders  [][]byte // of each member
 
 	// Of a principal to which rules apply:
-	last  int64            // the last commit that the rules of deletions saw; -1 for any
-	add   bool             // columns are only added
-	blind func(i int) bool // whether a member counts as a change in any case
+	last  int64             // the last commit that the rules of deletions saw; -1 for any
+	add   bool              // columns are only added
+	blind func(i int) bool  // whether a member counts as a change in any case
+	keeps func(string) bool // the columns that stay when data are replaced; nil for none
+
+	// Where hooks ran: the members that hold the whole data to be stored, and the commits
+	// that changed the entries last that they were evaluated on.
+	whole map[int]bool
+	seen  map[int64]int64
 }
 
 // prepare checks the form of a commit and encodes its data.
@@ -234,6 +243,9 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit) (*preparedCommit, er
 		data[i] = e.Data
 	}
 	if data, err = p.guard(ctx, data); err != nil {
+		return nil, err
+	}
+	if data, err = p.hook(ctx, data); err != nil {
 		return nil, err
 	}
 	p.rows, err = db.encode(db.catalog.cached(p.ds.id), data)
@@ -321,10 +333,16 @@ func (p *preparedCommit) stage(st *sourceTx, docs [][]byte) (map[int64]*staged, 
 		if err := st.checkChanged(&u.before, e.IfChanged); err != nil {
 			return nil, nil, err
 		}
-		if p.commit.Extend {
-			u.doc = document.Merge(nil, u.doc, docs[i])
-		} else {
+		if seen, ok := p.seen[e.ID]; ok && u.before.Changed != seen {
+			return nil, nil, errStale
+		}
+		switch {
+		case p.whole[i]:
 			u.doc = docs[i]
+		case p.commit.Extend:
+			u.doc = document.Merge(nil, u.doc, docs[i])
+		default:
+			u.doc = p.replaced(st, u.doc, docs[i])
 		}
 		if e.Order != nil {
 			u.order = p.orders[i]

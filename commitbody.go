@@ -11,7 +11,6 @@ import (
 
 // ParseCommit reads a commit body, the JSON of spec 8.1. A body without entries,
 // or with a member that is no object or whose data are none, is ErrInvalidInput.
-// Hooks that runHooks names are not run by this version.
 func ParseCommit(body []byte) (Commit, error) {
 	c := Commit{ReturnEntries: true}
 	// The limits of the database are for the data; Commit applies them.
@@ -103,6 +102,14 @@ func (c *Commit) setKey(key string, v document.Value) error {
 	case "runHooks":
 		if !isArray && !isBool {
 			return bad("an array of insert and update")
+		}
+		if v.Bool() {
+			c.RunHooks = []EventKind{InsertEvent, UpdateEvent}
+		}
+		for item := range v.Items() {
+			if kind := EventKind(strings.Clone(item.Str())); kind == InsertEvent || kind == UpdateEvent {
+				c.RunHooks = append(c.RunHooks, kind)
+			}
 		}
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/security"
@@ -116,8 +117,8 @@ func (ds *DataSource) Info(ctx context.Context) (DataSourceInfo, error) {
 	if err != nil {
 		return info, err
 	}
-	if ds.db.as.IsAnonymous() && (src.def.Public == nil || !*src.def.Public) {
-		return info, (&security.Denied{Unauthorised: true}).On(ds.id, "")
+	if err := ds.met(ctx); err != nil {
+		return info, err
 	}
 	err = ds.db.view(ctx, func(r storage.Reader) error {
 		st, err := ds.stateAt(r)
@@ -154,7 +155,7 @@ func (db *DB) trim(info *DataSourceInfo, src *source) {
 // is none or when it is in the trash.
 func (db *DB) DataSource(ctx context.Context, id int64) (*DataSource, error) {
 	ds := &DataSource{db: db, id: id}
-	if _, err := ds.reach(ctx); err != nil {
+	if err := ds.met(ctx); err != nil {
 		return nil, err
 	}
 	return ds, nil
@@ -177,6 +178,9 @@ func (db *DB) DataSourceByName(ctx context.Context, name string, scope Scope) (*
 		ds.id, err = db.findByName(r, name, scope)
 		return err
 	})
+	if err == nil {
+		err = ds.met(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +232,7 @@ type ListOptions struct {
 // sees. The trash is for admins.
 func (db *DB) DataSources(ctx context.Context, options ListOptions) ([]DataSourceInfo, error) {
 	if db.as.IsAnonymous() {
-		return nil, (&security.Denied{Unauthorised: true}).On(0, "")
+		return nil, nobody(0)
 	}
 	if options.Trashed {
 		if err := db.unrestricted("list the trash"); err != nil {
@@ -323,17 +327,16 @@ func checkJSON(name string, text json.RawMessage, begin byte) (json.RawMessage, 
 	return b.Bytes(), nil
 }
 
-// checkHooks also makes sure that every hook is an object.
+// checkHooks also makes sure that every hook has the shape of one (spec 10.1).
 func checkHooks(text json.RawMessage) (json.RawMessage, error) {
-	hooks, err := checkJSON("hooks", text, '[')
-	if err != nil || hooks == nil {
+	compact, err := checkJSON("hooks", text, '[')
+	if err != nil || compact == nil {
 		return nil, err
 	}
-	var members []map[string]json.RawMessage
-	if err := json.Unmarshal(hooks, &members); err != nil || slices.ContainsFunc(members, func(m map[string]json.RawMessage) bool { return m == nil }) {
-		return nil, errs.New(errs.InvalidInput, "hooks must be an array of objects")
+	if _, err := hooks.Parse(compact); err != nil {
+		return nil, err
 	}
-	return hooks, nil
+	return compact, nil
 }
 
 func equalPtr[T comparable](a, b *T) bool {

@@ -26,9 +26,9 @@ func TestDataSourceJSON(t *testing.T) {
 		t.Error(diff)
 	}
 	full := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: " Full\t", OrganizationID: new(int64(123)), AppID: new(int64(456)),
-		AppCapabilities: json.RawMessage(`[1.10, "x"]`), Hooks: json.RawMessage(`[{"type":"operations"}]`), Type: new("menu"), Public: new(true),
+		AppCapabilities: json.RawMessage(`[1.10, "x"]`), Hooks: json.RawMessage(`[{"type":"operations","runOn":["insert"]}]`), Type: new("menu"), Public: new(true),
 		Definition: json.RawMessage(`{"views": [], "other": 1e400}`), AccessRules: json.RawMessage(`[]`), Bundle: new(false), Columns: []string{"a", "", "b", " ", "a"}}))
-	want := `{"id":2,"name":"Full","organizationId":123,"appId":456,"appCapabilities":[1.10,"x"],"hooks":[{"type":"operations"}],"encrypted":false,"columns":["a","b"],` +
+	want := `{"id":2,"name":"Full","organizationId":123,"appId":456,"appCapabilities":[1.10,"x"],"hooks":[{"type":"operations","runOn":["insert"]}],"encrypted":false,"columns":["a","b"],` +
 		`"type":"menu","public":true,"createdAt":"2026-02-03T04:05:06.007Z","updatedAt":"2026-02-03T04:05:06.007Z","definition":{"views":[],"other":1e400},"accessRules":[],"bundle":false}`
 	if diff := cmp.Diff(want, asJSON(t, infoOf(t, full))); diff != "" {
 		t.Error(diff)
@@ -86,6 +86,7 @@ func TestBadSpecs(t *testing.T) {
 		"hooks object":       {Hooks: json.RawMessage(`{}`)},
 		"hooks of numbers":   {Hooks: json.RawMessage(`[1]`)},
 		"hooks of null":      {Hooks: json.RawMessage(`[null]`)},
+		"hooks without type": {Hooks: json.RawMessage(`[{"runOn":["insert"]}]`)},
 		"definition array":   {Definition: json.RawMessage(`[]`)},
 		"definition text":    {Definition: json.RawMessage(`{`)},
 		"rules object":       {AccessRules: json.RawMessage(`{}`)},
@@ -227,7 +228,7 @@ func TestUpdateAttributes(t *testing.T) {
 		{siftdb.DataSourceUpdate{Encrypted: new(false)}, "", ``},
 		{siftdb.DataSourceUpdate{AppCapabilities: json.RawMessage(`{"a":1}`)}, "appCapabilities", `{"a":1}`},
 		{siftdb.DataSourceUpdate{AppCapabilities: json.RawMessage(`null`)}, "appCapabilities", `null`},
-		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`[{}, {"a":1}]`)}, "hooks", `[{},{"a":1}]`},
+		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`[{"type":"x","runOn":["y"]}, {"runOn":["insert"],"type":"web","a":1}]`)}, "hooks", `[{"type":"x","runOn":["y"]},{"runOn":["insert"],"type":"web","a":1}]`},
 		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`null`)}, "hooks", `[]`},
 		{siftdb.DataSourceUpdate{Hooks: json.RawMessage(`[]`)}, "hooks", `[]`},
 		{siftdb.DataSourceUpdate{Definition: json.RawMessage(`{"only": 1}`)}, "definition", `{"only":1}`},
@@ -240,7 +241,7 @@ func TestUpdateAttributes(t *testing.T) {
 	}
 	for i, test := range tests {
 		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", AppID: new(int64(1)), OrganizationID: new(int64(2)), Type: new("x"), Public: new(true),
-			Hooks: json.RawMessage(`[{}]`), Definition: json.RawMessage(`{"d":1}`), AccessRules: json.RawMessage(`[]`), Bundle: new(true), AppCapabilities: json.RawMessage(`5`)}))
+			Hooks: json.RawMessage(`[{"type":"x","runOn":["y"]}]`), Definition: json.RawMessage(`{"d":1}`), AccessRules: json.RawMessage(`[]`), Bundle: new(true), AppCapabilities: json.RawMessage(`5`)}))
 		must[*siftdb.Entry](t)(ds.Insert(ctx, json.RawMessage(`{"a":1,"b":2}`)))
 		versions := len(versionsOf(t, ds))
 		decode := func(v any) (m map[string]json.RawMessage) {

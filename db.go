@@ -191,6 +191,9 @@ func (db *DB) Fork() (*DB, error) {
 // Size returns what the storage occupies in bytes, and how much of that is in
 // use. Storages that cannot tell return zeros.
 func (db *DB) Size() (storage.Size, error) {
+	if err := db.everything("ask for the size of the database"); err != nil {
+		return storage.Size{}, err
+	}
 	sizer, ok := db.store.(storage.Sizer)
 	if !ok {
 		return storage.Size{}, nil

@@ -222,7 +222,7 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 			if err := m.bind(rd, c); err != nil {
 				return err
 			}
-			if m.where.MatchesAll() {
+			if m.where.MatchesAll() && !rd.sight.filters() {
 				n, done = rd.st.count, true
 				return nil
 			}

@@ -139,7 +139,7 @@ func (f *finder) bind(r storage.Reader) error {
 	if f.c.projection != nil {
 		f.project = f.c.projection.Bind(f.rd.st.source.schema())
 	}
-	if f.count && f.m.where.MatchesAll() && !f.c.distinct && !f.joins.required() {
+	if f.count && f.m.where.MatchesAll() && !f.rd.sight.filters() && !f.c.distinct && !f.joins.required() {
 		f.total, f.count = f.rd.st.count, false
 	}
 	return f.joins.begin(r, f.rd)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/security"
@@ -20,11 +21,15 @@ func (ds *DataSource) As(p *security.Principal) *DataSource {
 	return &other
 }
 
-// ruleCache holds the access rules of one definition, read once.
+// ruleCache holds the access rules and the hooks of one definition, each read once.
 type ruleCache struct {
 	once   sync.Once
 	policy *security.Policy
 	err    error
+
+	hooksOnce sync.Once
+	chain     *hooks.Chain
+	hooksErr  error
 }
 
 // policy returns the access rules. Rules that cannot be read grant nothing: they are
@@ -52,6 +57,15 @@ func (ds *DataSource) reach(ctx context.Context) (*source, error) {
 	return src, err
 }
 
+// met is reach for a look-up: an anonymous caller meets public data sources only.
+func (ds *DataSource) met(ctx context.Context) error {
+	src, err := ds.reach(ctx)
+	if err == nil && ds.db.as.IsAnonymous() && (src.def.Public == nil || !*src.def.Public) {
+		err = nobody(ds.id)
+	}
+	return err
+}
+
 // authorize asks the access rules whether the handle's principal may do what a
 // request says. It returns a handle that reads through what the rule that granted
 // hides, and the grant; nil where no rules apply. No transaction is open while rules
@@ -63,6 +77,9 @@ func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*Dat
 	src, err := ds.reach(ctx)
 	if err != nil || ds.db.as.Admin {
 		return ds, nil, err
+	}
+	if ds.at.kind != latest && ds.db.as.IsAnonymous() {
+		return nil, nil, nobody(ds.id) // versions need a token (spec 14.2)
 	}
 	grant, err := ds.decide(ctx, src, req)
 	if err != nil {
@@ -90,7 +107,7 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 }
 
 // selecting returns the handle with which a query reads: the principal's, if there is
-// one, with what it may not read hidden. A rule may change the query's where.
+// one, with what it may not read hidden. Rules and hooks may change the query's where.
 func (ds *DataSource) selecting(ctx context.Context, op security.Operation, q *Query) (*DataSource, error) {
 	guarded, where, err := ds.reading(ctx, op, q.Where)
 	if where != nil {
@@ -99,21 +116,31 @@ func (ds *DataSource) selecting(ctx context.Context, op security.Operation, q *Q
 	return guarded, err
 }
 
-// reading is selecting for a where. It returns what a rule made of that, nil when it
-// stays.
+// reading is selecting for a where. It returns what rules and hooks made of that, nil
+// when it stays.
 func (ds *DataSource) reading(ctx context.Context, op security.Operation, where any) (*DataSource, json.RawMessage, error) {
 	if ds.db.as == nil {
-		return ds, nil, nil
+		hooked, err := ds.beforeQuery(ctx, where)
+		return ds, hooked, err
 	}
 	asked, err := whereValue(where)
 	if err != nil {
 		return nil, nil, err
 	}
 	guarded, grant, err := ds.authorize(ctx, security.Request{Operation: op, Where: asked})
-	if err == nil && grant != nil && grant.Where.Kind() == document.Object && !document.Equal(grant.Where, asked) {
-		return guarded, document.AppendJSON(nil, grant.Where), nil
+	if err != nil {
+		return nil, nil, err
 	}
-	return guarded, nil, err
+	var ruled json.RawMessage
+	if grant != nil && grant.Where.Kind() == document.Object && !document.Equal(grant.Where, asked) {
+		ruled = document.AppendJSON(nil, grant.Where)
+		where = ruled
+	}
+	hooked, err := ds.beforeQuery(ctx, where) // after the rules (spec 10.4)
+	if hooked == nil {
+		hooked = ruled
+	}
+	return guarded, hooked, err
 }
 
 // whereValue reads a where as a value; absent for none.
@@ -129,13 +156,27 @@ func whereValue(where any) (document.Value, error) {
 	return v, nil
 }
 
+// nobody is the error of a call for which somebody known has to ask.
+func nobody(source int64) error { return (&security.Denied{Unauthorised: true}).On(source, "") }
+
 // unrestricted refuses a call that no rule can grant to a principal that is not an
 // admin.
 func (db *DB) unrestricted(what string) error {
-	if db.as.Unrestricted() {
+	switch {
+	case db.as.Unrestricted():
 		return nil
+	case db.as.IsAnonymous():
+		return nobody(0)
 	}
 	return errs.New(errs.Forbidden, "only an admin may %s", what)
+}
+
+// remembering is selecting for what concerns versions, which need a token.
+func (ds *DataSource) remembering(ctx context.Context) (*DataSource, error) {
+	if ds.db.as.IsAnonymous() {
+		return nil, nobody(ds.id)
+	}
+	return ds.selecting(ctx, security.Select, &Query{})
 }
 
 // everything refuses what concerns all data sources to principals that see only some.
@@ -202,7 +243,7 @@ func (db *DB) creating(spec *DataSourceSpec) error {
 	case p == nil:
 		return nil
 	case p.IsAnonymous():
-		return (&security.Denied{Unauthorised: true}).On(0, "")
+		return nobody(0)
 	case spec.Version != nil && !p.Admin:
 		return db.unrestricted("copy a version")
 	case spec.OrganizationID == nil:

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -14,7 +15,7 @@ import (
 // findGuarded is FindByID for a principal: rules judge the stored entry, and one that
 // does not exist as one without columns (spec 11.6, 11.10).
 func (ds *DataSource) findGuarded(ctx context.Context, id int64) (*Entry, error) {
-	e, missing := ds.findByID(ctx, id)
+	e, missing := ds.lookup(ctx, id)
 	if missing != nil && !isMissing(missing) {
 		return nil, missing
 	}
@@ -54,6 +55,15 @@ func dataOf(e *Entry) document.Value {
 	return e.doc
 }
 
+// lookup is findByID for what rules judge: an id that no entry can have is missing,
+// too.
+func (ds *DataSource) lookup(ctx context.Context, id int64) (*Entry, error) {
+	if id <= 0 {
+		return nil, &Error{Code: errs.NotFound, DataSourceID: ds.id, EntryID: -1, Message: "entry " + itoa(id) + " of data source " + itoa(ds.id) + " does not exist"}
+	}
+	return ds.findByID(ctx, id)
+}
+
 func isMissing(err error) bool {
 	e, ok := err.(*Error)
 	return ok && e.Code == errs.NotFound && e.EntryID != 0
@@ -82,11 +92,17 @@ func (ds *DataSource) show(e *Entry) *Entry {
 // it is sent. It returns what is to be stored, which a rule may have changed. Flat
 // data lose the reserved keys first.
 func (ds *DataSource) sending(ctx context.Context, req security.Request, values []any, flat bool) ([]any, error) {
+	values, _, err := ds.grantSending(ctx, req, values, flat)
+	return values, err
+}
+
+// grantSending is sending, and returns the grant as well; nil where no rules apply.
+func (ds *DataSource) grantSending(ctx context.Context, req security.Request, values []any, flat bool) ([]any, *security.Grant, error) {
 	if ds.db.as == nil || len(values) == 0 {
-		return values, nil
+		return values, nil, nil
 	}
 	if _, err := ds.reach(ctx); err != nil || ds.db.as.Admin {
-		return values, err
+		return values, nil, err
 	}
 	req.Data = make([]document.Value, len(values))
 	for i, v := range values {
@@ -98,7 +114,7 @@ func (ds *DataSource) sending(ctx context.Context, req security.Request, values 
 			if len(values) > 1 {
 				err = rowError(i, err)
 			}
-			return nil, err
+			return nil, nil, err
 		}
 		if flat {
 			sent = document.Of(withoutKeys{sent, reservedKeys})
@@ -107,16 +123,16 @@ func (ds *DataSource) sending(ctx context.Context, req security.Request, values 
 	}
 	_, grant, err := ds.authorize(ctx, req)
 	if err != nil || grant == nil {
-		return values, err
+		return values, nil, err
 	}
 	granted := make([]any, len(grant.Data))
 	for i, v := range grant.Data {
 		granted[i] = v
 	}
 	if len(granted) != len(values) {
-		return nil, errs.New(errs.Internal, "the rules of data source %d returned %d rows for %d", ds.id, len(granted), len(values))
+		return nil, nil, errs.New(errs.Internal, "the rules of data source %d returned %d rows for %d", ds.id, len(granted), len(values))
 	}
-	return granted, nil
+	return granted, grant, nil
 }
 
 // written returns an entry as the principal that wrote it may see it: what a get by id
@@ -146,32 +162,43 @@ func isDenied(err error) bool {
 	return ok && (e.Code == errs.Denied || e.Code == errs.Unauthorised)
 }
 
-// blind reports whether a principal may not read a column that it sends: a write of it
-// counts as a change in any case, so that nobody can guess what is stored (spec 8.2).
-func (ds *DataSource) blind(ctx context.Context, values []any) (func(i int) bool, error) {
-	no := func(int) bool { return false }
+// blind reports whether a principal may not read a column of an entry that it sends: a
+// write of it counts as a change in any case, so that nobody can guess what is stored
+// (spec 8.2).
+func (ds *DataSource) blind(ctx context.Context, e *Entry, sent any) (bool, error) {
 	if ds.db.as.Unrestricted() {
-		return no, nil
+		return false, nil
 	}
-	src, err := ds.reach(ctx)
+	data, err := document.FromGo(sent, document.Limits{})
 	if err != nil {
-		return no, err
+		return false, err
 	}
-	shown, err := src.shownTo(ds.db.as)
+	guarded, _, err := ds.authorize(ctx, byID(security.Select, e.ID, e))
+	if isDenied(err) {
+		return data.Len() > 0, nil
+	}
 	if err != nil {
-		return no, err
+		return false, err
 	}
-	list := make([]bool, len(values))
-	for i, v := range values {
-		data, err := document.FromGo(v, document.Limits{})
-		if err != nil {
-			return no, err
-		}
-		for key := range data.Fields() {
-			list[i] = list[i] || shown.hides(key)
+	for key := range data.Fields() {
+		if guarded.veil.hides(key) {
+			return true, nil
 		}
 	}
-	return func(i int) bool { return i < len(list) && list[i] }, nil
+	return false, nil
+}
+
+// writing refuses writes by nobody, and to data sources that the principal does not
+// see, whatever they do.
+func (ds *DataSource) writing(ctx context.Context) error {
+	if ds.db.as == nil {
+		return nil
+	}
+	_, err := ds.reach(ctx)
+	if err == nil && ds.db.as.IsAnonymous() {
+		err = nobody(ds.id)
+	}
+	return err
 }
 
 // restoring asks whether the principal may bring a version back: select, insert,
@@ -219,7 +246,7 @@ func (ds *DataSource) leaving(ctx context.Context, entries []*Entry) error {
 	}
 	req := security.Request{Operation: security.Delete, ByID: true, List: true}
 	for _, e := range entries {
-		req.Stored = append(req.Stored, e.doc)
+		req.Stored = append(req.Stored, dataOf(e))
 	}
 	_, _, err := ds.authorize(ctx, req)
 	return err
@@ -231,7 +258,7 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 	if p.ds.db.as == nil {
 		return data, nil
 	}
-	if _, err := p.ds.reach(ctx); err != nil || p.ds.db.as.Admin {
+	if err := p.ds.writing(ctx); err != nil || p.ds.db.as.Admin {
 		return data, err
 	}
 	p.add = true
@@ -241,10 +268,32 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 			return nil, err
 		}
 	}
-	if p.blind, err = p.ds.blind(ctx, data); err != nil {
+	if err := p.findBlind(ctx, data); err != nil {
 		return nil, err
 	}
 	return data, p.guardDeletions(ctx)
+}
+
+// findBlind notes the updates that count as changes in any case.
+func (p *preparedCommit) findBlind(ctx context.Context, data []any) error {
+	list := make([]bool, len(data))
+	for i, c := range p.commit.Entries {
+		if c.ID == 0 {
+			continue
+		}
+		e, err := p.ds.lookup(ctx, c.ID)
+		if isMissing(err) {
+			continue // the transaction says so, of all of them
+		}
+		if err == nil {
+			list[i], err = p.ds.blind(ctx, e, data[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.blind = func(i int) bool { return list[i] }
+	return nil
 }
 
 // guardMembers asks the rules about the inserts, or the updates, of a commit.
@@ -256,15 +305,51 @@ func (p *preparedCommit) guardMembers(ctx context.Context, op security.Operation
 			places, sent = append(places, i), append(sent, data[i])
 		}
 	}
-	granted, err := p.ds.sending(ctx, security.Request{Operation: op, List: true}, sent, false)
+	granted, grant, err := p.ds.grantSending(ctx, security.Request{Operation: op, List: true}, sent, false)
 	if err != nil {
 		return nil, err
+	}
+	if op == security.Update && grant != nil {
+		if p.keeps, err = p.ds.keeping(ctx, grant); err != nil {
+			return nil, err
+		}
 	}
 	data = slices.Clone(data)
 	for n, i := range places {
 		data[i] = granted[n]
 	}
 	return data, nil
+}
+
+// keeping tells the columns that stay when a principal replaces the data of an entry:
+// those that it cannot see, and those that it may not write. It did not leave them out.
+func (ds *DataSource) keeping(ctx context.Context, grant *security.Grant) (func(string) bool, error) {
+	readable, err := ds.readable(ctx)
+	if err != nil || readable == nil {
+		return nil, err
+	}
+	return func(column string) bool { return !readable(column) || grant.Hides(column) }, nil
+}
+
+// replaced returns the document that replaces another, with the columns of that which
+// stay. Where the others are what was sent, nothing changes: whether there are any that
+// stay must not show.
+func (p *preparedCommit) replaced(st *sourceTx, before, doc []byte) []byte {
+	if p.keeps == nil {
+		return doc
+	}
+	part := func(stay bool) []byte {
+		return document.Select(nil, before, func(col uint16, inline string) bool {
+			if inline == "" {
+				inline = st.src.names.Name(col)
+			}
+			return p.keeps(inline) == stay
+		})
+	}
+	if bytes.Equal(part(false), doc) {
+		return before
+	}
+	return document.Merge(nil, part(true), doc)
 }
 
 // guardDeletions asks the rules about what the commit deletes.
@@ -284,15 +369,22 @@ func (p *preparedCommit) guardDeletions(ctx context.Context) error {
 		return !slices.Contains(p.commit.Delete, e.ID) && (p.append || kept[e.ID])
 	})
 	p.last = last
+	unknown := slices.ContainsFunc(p.commit.Delete, func(id int64) bool {
+		return !slices.ContainsFunc(goes, func(e *Entry) bool { return e.ID == id })
+	})
+	if unknown { // judged as an entry without columns, so that nobody learns which exist
+		goes = append(goes, nil)
+	}
 	return p.ds.leaving(ctx, goes)
 }
 
 // snapshotAll reads every entry as it is stored, and the last commit that is in it.
 func (ds *DataSource) snapshotAll(ctx context.Context) (entries []*Entry, last int64, err error) {
-	c, err := (&Query{}).compile()
-	if err != nil {
-		return nil, 0, err
-	}
+	return ds.snapshot(ctx, everything)
+}
+
+// snapshot is snapshotAll for what a query selects.
+func (ds *DataSource) snapshot(ctx context.Context, c *compiled) (entries []*Entry, last int64, err error) {
 	f := ds.finder(ctx, c, false)
 	defer f.close()
 	f.eager = true

@@ -63,7 +63,7 @@ func (ds *DataSource) Import(ctx context.Context, r io.Reader, options ImportOpt
 	if columns, err = ds.db.cleanColumns(columns); err != nil {
 		return BulkResult{}, err
 	}
-	return ds.bulk(ctx, rows, bulkWrite{replace: !options.Append, columns: columns}, write)
+	return ds.bulk(ctx, rows, bulkWrite{replace: !options.Append, file: true, columns: columns}, write)
 }
 
 // startsArray reports whether the first character that is no blank opens a JSON array.

@@ -21,6 +21,9 @@ type Options struct {
 	SnapshotAge time.Duration
 	// Scripts runs the scripts of access rules; nil means that no script grants.
 	Scripts security.ScriptRunner
+	// Hash is the operation hash of hooks; it must give the same text for the same text,
+	// always. Nil means an HMAC-SHA-256 whose key belongs to the store.
+	Hash func(text string) string
 	// Limits bound what may be stored.
 	Limits Limits
 	// Now is the clock; nil means time.Now. Tests freeze it.

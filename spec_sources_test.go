@@ -28,9 +28,9 @@ func TestDataSourceShape(t *testing.T) {
 	c.pass(time.Second)
 	info := must[siftdb.DataSourceInfo](t)(ds.Update(ctx, siftdb.DataSourceUpdate{Name: new("New name"), Columns: []string{"Foo", "Bar", "Foo", " "},
 		Type: new("menu"), Public: new(true), AppID: new(int64(4)), Bundle: new(true), AppCapabilities: json.RawMessage(` {"x" : 1}`),
-		Hooks: json.RawMessage(`[{"type":"web"}]`), Definition: json.RawMessage(`{"views": []}`), AccessRules: json.RawMessage(`[]`)}))
+		Hooks: json.RawMessage(`[{"type":"web","runOn":["insert"]}]`), Definition: json.RawMessage(`{"views": []}`), AccessRules: json.RawMessage(`[]`)}))
 	body, _ = json.Marshal(info)
-	want = `{"id":1,"name":"New name","organizationId":123,"appId":4,"appCapabilities":{"x":1},"hooks":[{"type":"web"}],"encrypted":false,"columns":["Foo","Bar"],` +
+	want = `{"id":1,"name":"New name","organizationId":123,"appId":4,"appCapabilities":{"x":1},"hooks":[{"type":"web","runOn":["insert"]}],"encrypted":false,"columns":["Foo","Bar"],` +
 		`"type":"menu","public":true,"createdAt":"2026-01-02T03:04:05.678Z","updatedAt":"2026-01-02T03:04:06.678Z","definition":{"views":[]},"accessRules":[],"bundle":true}`
 	if string(body) != want {
 		t.Errorf("got  %s\nwant %s", body, want)

@@ -250,7 +250,7 @@ func (s *Subscription) IsInScope(e *Entry) bool {
 	sc := &scope{ds: s.scope.ds, c: s.scope.c, id: s.scope.id}
 	s.mu.Unlock()
 	src := s.ds.db.catalog.cached(s.ds.id)
-	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.bind(s.ds.veil.over(src)) != nil {
+	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.bind(sc.ds.veil.over(src)) != nil {
 		return false
 	}
 	rec := e.record()

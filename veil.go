@@ -110,6 +110,9 @@ func newSight(src *source, c *compiled, session *security.Session) (*sight, *que
 	return s, c.where, nil
 }
 
+// filters reports whether views judge records apart from the where.
+func (s *sight) filters() bool { return s != nil && s.view.where != nil }
+
 // see takes out of a record what is hidden, and reports whether the views let it
 // through.
 func (s *sight) see(rec *layout.Record) bool {

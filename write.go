@@ -22,6 +22,7 @@ type writeOptions struct {
 	source    string
 	user      []byte
 	ifChanged int64
+	runHooks  *bool
 }
 
 // User is who made a write, as its version tells.
@@ -146,6 +147,14 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 	if err != nil {
 		return nil, err
 	}
+	sent := values[0]
+	opts, err := makeWriteOptions(options)
+	if err != nil {
+		return nil, err
+	}
+	if values, err = ds.inserting(ctx, values, true, opts.source); err != nil {
+		return nil, err
+	}
 	var entry *Entry
 	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("insert")
@@ -159,7 +168,7 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 	if err != nil {
 		return nil, err
 	}
-	return ds.written(ctx, entry, values[0])
+	return ds.written(ctx, entry, sent)
 }
 
 // UpdateEntry merges data into an entry and returns it: keys that are sent replace
@@ -167,15 +176,20 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 // (spec 2.2). An update that changes nothing leaves no version. An id that this
 // data source does not hold is ErrNotFound.
 func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, options ...WriteOption) (*Entry, error) {
-	values, err := ds.updating(ctx, id, data)
+	values, blind, err := ds.updating(ctx, id, data)
 	if err != nil {
 		return nil, err
 	}
-	blind, err := ds.blind(ctx, values)
+	if err := ds.writable(); err != nil {
+		return nil, err
+	}
+	entry, done, err := ds.updateHooked(ctx, id, values[0], blind, options)
 	if err != nil {
 		return nil, err
 	}
-	var entry *Entry
+	if done {
+		return ds.written(ctx, entry, values[0])
+	}
 	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
 		var before layout.Record
@@ -187,7 +201,7 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 			return err
 		}
 		st.meet(patch[0])
-		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, blind(0))
+		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, blind)
 		if err != nil {
 			return err
 		}
@@ -283,7 +297,7 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 	if ds.db.as == nil {
 		return 0, nil
 	}
-	e, missing := ds.findByID(ctx, id)
+	e, missing := ds.lookup(ctx, id)
 	if missing != nil && !isMissing(missing) {
 		return 0, missing
 	}
@@ -293,18 +307,23 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 	return e.Changed, nil
 }
 
-// updating asks the rules about an update of one entry.
-func (ds *DataSource) updating(ctx context.Context, id int64, data any) ([]any, error) {
+// updating asks the rules about an update of one entry. blind says that it counts as a
+// change in any case.
+func (ds *DataSource) updating(ctx context.Context, id int64, data any) (values []any, blind bool, err error) {
 	if ds.db.as == nil {
-		return []any{data}, nil
+		return []any{data}, false, nil
 	}
-	e, missing := ds.findByID(ctx, id)
+	e, missing := ds.lookup(ctx, id)
 	if missing != nil && !isMissing(missing) {
-		return nil, missing
+		return nil, false, missing
 	}
 	req := security.Request{Operation: security.Update, EntryID: id, Stored: []document.Value{dataOf(e)}}
-	values, err := ds.sending(ctx, req, []any{data}, true)
-	return values, firstError(err, missing)
+	values, err = ds.sending(ctx, req, []any{data}, true)
+	if err := firstError(err, missing); err != nil {
+		return nil, false, err
+	}
+	blind, err = ds.blind(ctx, e, values[0])
+	return values, blind, err
 }
 
 // BulkResult tells what a bulk write did.
@@ -328,14 +347,13 @@ func (ds *DataSource) ReplaceWith(ctx context.Context, data []any, options ...Wr
 // bulkWrite says how rows are added.
 type bulkWrite struct {
 	replace bool     // every other entry goes
+	file    bool     // the rows are those of a file
 	columns []string // of a file: the list becomes these, or gains them; nil for none
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
-	if len(data) == 0 && ds.db.as != nil {
-		if _, err := ds.reach(ctx); err != nil {
-			return BulkResult{}, err
-		}
+	if err := ds.writing(ctx); err != nil {
+		return BulkResult{}, err
 	}
 	last := int64(-1)
 	if b.replace && !ds.db.as.Unrestricted() {
@@ -347,6 +365,15 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	data, err := ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
 	if err != nil {
 		return BulkResult{}, err
+	}
+	opts, err := makeWriteOptions(options)
+	if err != nil {
+		return BulkResult{}, err
+	}
+	if run := !b.replace && !b.file; opts.runHooks == nil && run || opts.runHooks != nil && *opts.runHooks {
+		if data, err = ds.inserting(ctx, data, true, opts.source); err != nil {
+			return BulkResult{}, err
+		}
 	}
 	var result BulkResult
 	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {

@@ -220,7 +220,7 @@ func TestAccount(t *testing.T) {
 func TestUpdateAttributes(t *testing.T) {
 	s := newSite(t, Options{})
 	ds := s.table(siftdb.DataSourceSpec{Name: "A", Type: new("x"), AppID: new(int64(4)), Columns: []string{"a"}})
-	r := s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"type": null, "appId": null, "newColumns": ["b", "a"], "hooks": [{"type": "insert"}], "appCapabilities": {"x": 1.10}, "unknown": 1, "id": 77, "organizationId": 9, "createdAt": "x"}`).want(200)
+	r := s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"type": null, "appId": null, "newColumns": ["b", "a"], "hooks": [{"type": "web", "runOn": ["insert"]}], "appCapabilities": {"x": 1.10}, "unknown": 1, "id": 77, "organizationId": 9, "createdAt": "x"}`).want(200)
 	for key, want := range map[string]string{"type": "null", "appId": "null", "columns": `["a","b"]`, "appCapabilities": `{"x":1.10}`, "id": "1", "organizationId": "123", "definition": "{}"} {
 		if got, _ := json.Marshal(r.get("dataSource", key)); string(got) != want {
 			t.Errorf("%s is %s, want %s", key, got, want)
