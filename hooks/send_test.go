@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -89,8 +90,8 @@ func TestRetry(t *testing.T) {
 			}
 		}
 	}
-	r := Retry{Tries: 1 << 40, First: 1, Most: 1<<63 - 1}
-	if pause, again := r.After(1 << 30); !again || pause != 1<<63-1 {
+	r := Retry{Tries: math.MaxInt, First: 1, Most: math.MaxInt64}
+	if pause, again := r.After(1 << 30); !again || pause != math.MaxInt64 {
 		t.Error(pause, again)
 	}
 	if pause, again := r.After(0); !again || pause != 1 {
