@@ -84,7 +84,7 @@ func (s *source) isColumn(name string) bool {
 
 // load returns the counters of a data source and its cached part, which is read
 // and kept when the cache is behind. A trashed data source is not found unless
-// trashed is true.
+// trashed is true, and one of the database's own never.
 func (db *DB) load(r storage.Reader, id int64, trashed bool) (layout.Head, *source, error) {
 	head, ok, err := layout.ReadHead(r, id)
 	if err != nil {
@@ -94,6 +94,9 @@ func (db *DB) load(r storage.Reader, id int64, trashed bool) (layout.Head, *sour
 		return head, nil, unknownSource(id)
 	}
 	src, err := db.catalog.refresh(r, id, head)
+	if err == nil && db.conceals(&src.def) {
+		return head, nil, unknownSource(id)
+	}
 	return head, src, err
 }
 

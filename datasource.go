@@ -197,11 +197,15 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 	c := r.Scan(layout.Catalog, from, to, false)
 	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
 		id := layout.ByNameSource(key)
-		head, src, err := db.load(r, id, true)
+		head, _, err := layout.ReadHead(r, id)
 		if err != nil {
 			return 0, err
 		}
-		if head.Trashed || src.def.Name != name || !db.as.Sees(src.def.OrganizationID) || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
+		src, err := db.catalog.refresh(r, id, head)
+		if err != nil {
+			return 0, err
+		}
+		if head.Trashed || src.def.Name != name || !db.sees(&src.def) || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
 			continue
 		}
 		if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
@@ -257,7 +261,7 @@ func (db *DB) DataSources(ctx context.Context, options ListOptions) ([]DataSourc
 				return err
 			}
 			if options.OrganizationID != nil && !equalPtr(src.def.OrganizationID, options.OrganizationID) ||
-				options.AppID != nil && !equalPtr(src.def.AppID, options.AppID) || !db.as.Sees(src.def.OrganizationID) {
+				options.AppID != nil && !equalPtr(src.def.AppID, options.AppID) || !db.sees(&src.def) {
 				continue
 			}
 			info := src.info(head)

@@ -23,6 +23,8 @@ type DB struct {
 	*core
 	as      *security.Principal // who is asking; nil is trusted Go code
 	session *security.Session   // what views take from as; plain values
+	inner   bool                // sees the data sources that are the database's own
+	prefix  string              // of the paths in URLs of files
 }
 
 // core is the open database that all its handles share.
@@ -35,6 +37,7 @@ type core struct {
 	catalog   catalog
 	bell      bell
 	watchers  watchers
+	uploads   uploads
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -148,7 +151,7 @@ func mustBeEmpty(ctx context.Context, store storage.Storage) error {
 // absent, wherever it is asked for (spec 11). A nil principal is trusted Go code. The
 // handle shares the database with this one; closing either closes both.
 func (db *DB) As(p *security.Principal) *DB {
-	other := &DB{core: db.core, as: p}
+	other := &DB{core: db.core, as: p, prefix: db.prefix}
 	if p != nil {
 		other.session = plainSession(p.ViewSession())
 	}
@@ -171,7 +174,8 @@ func (db *DB) Close() error {
 
 // Fork returns an independent copy of a database in memory, in constant time:
 // what is written to one is not seen by the other. Fixtures for tests are built
-// once and forked for each test. Other storages return ErrInvalidInput.
+// once and forked for each test. Other storages return ErrInvalidInput. The store of
+// files is not copied: both use it, and neither deletes from it any more.
 func (db *DB) Fork() (*DB, error) {
 	forker, ok := db.store.(storage.Forker)
 	if !ok {
@@ -185,6 +189,9 @@ func (db *DB) Fork() (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.uploads.shared.Store(true)
+	fork.uploads.shared.Store(true)
+	fork.prefix = db.prefix
 	return fork.As(db.as), nil
 }
 

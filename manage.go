@@ -102,6 +102,9 @@ func (s *DataSourceSpec) definition() (definition, error) {
 	if def.Name, err = checkName(s.Name); err != nil {
 		return def, err
 	}
+	if err := checkType(s.Type); err != nil {
+		return def, err
+	}
 	return def, def.setJSON(s.AppCapabilities, s.Hooks, s.Definition, s.AccessRules)
 }
 
@@ -221,6 +224,9 @@ func (d *definition) apply(c DataSourceUpdate) error {
 		d.Name = name
 	}
 	if c.Type != nil {
+		if err := checkType(c.Type); err != nil {
+			return err
+		}
 		if d.Type = clonePtr(c.Type); *c.Type == "" {
 			d.Type = nil
 		}
@@ -272,7 +278,7 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 		if err != nil {
 			return err
 		}
-		if !db.as.Sees(st.src.def.OrganizationID) {
+		if !db.sees(&st.src.def) {
 			return unknownSource(id)
 		}
 		if !st.head.Trashed {
@@ -308,7 +314,7 @@ func (t *tx) purge(id int64) error {
 	if err != nil {
 		return err
 	}
-	if !t.db.as.Sees(st.src.def.OrganizationID) {
+	if !t.db.sees(&st.src.def) {
 		return unknownSource(id)
 	}
 	blocks, err := ownedBlocks(t.w, id)

@@ -1,10 +1,12 @@
 package siftdb
 
 import (
+	"context"
 	"time"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/media"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -24,6 +26,18 @@ type Options struct {
 	// Hash is the operation hash of hooks; it must give the same text for the same text,
 	// always. Nil means an HMAC-SHA-256 whose key belongs to the store.
 	Hash func(text string) string
+	// Media keeps the bytes of files; nil means that files are refused (spec 13). The
+	// store stays the caller's, who closes it after the database. One database uses it.
+	Media media.Store
+	// MediaKey, of 32 random bytes, has files stored encrypted under it; nil stores them
+	// as they are. Files stored before it was set can then no longer be read.
+	MediaKey []byte
+	// MediaURL is what URLs of files begin with, before the path in the store, where the
+	// host serves them. Empty, they lead to the contents endpoint of the REST handler.
+	MediaURL string
+	// FileAccess is a further check on who may read a file, after this library's own; it
+	// reports whether they may. Nil allows.
+	FileAccess func(ctx context.Context, who *security.Principal, file FileInfo) bool
 	// Limits bound what may be stored.
 	Limits Limits
 	// Now is the clock; nil means time.Now. Tests freeze it.
@@ -73,6 +87,12 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Media != nil && opts.MediaKey != nil {
+		var err error
+		if opts.Media, err = media.Encrypted(opts.Media, opts.MediaKey); err != nil {
+			return opts, err
+		}
 	}
 	if opts.SnapshotAge < 0 {
 		return opts, errs.New(errs.InvalidInput, "option SnapshotAge is negative")

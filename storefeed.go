@@ -139,6 +139,13 @@ func (f *storeFeed) refill(r storage.Reader) error {
 		if head.Last <= f.pos {
 			continue
 		}
+		src, err := f.db.catalog.refresh(r, layout.SourceOf(key), head)
+		if err != nil {
+			return err
+		}
+		if f.db.conceals(&src.def) {
+			continue
+		}
 		if lost(head, f.pos) {
 			return historyLost(layout.SourceOf(key))
 		}

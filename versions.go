@@ -262,7 +262,7 @@ func (t *tx) copyVersion(st *sourceTx, ref VersionRef) error {
 	if err != nil {
 		return err
 	}
-	if !t.db.as.Sees(from.src.def.OrganizationID) {
+	if !t.db.sees(&from.src.def) {
 		return unknownSource(from.id)
 	}
 	v, err := history.Read(t.w, from.id, ref.ID)

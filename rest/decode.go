@@ -22,7 +22,8 @@ const (
 	noBody      bodyKind = iota // whatever is sent is not read
 	optionsBody                 // known options: JSON or url-encoded
 	rowBody                     // columns of an entry: JSON, url-encoded or multipart
-	rowsBody                    // options with rows, in bulk: JSON or url-encoded
+	rowsBody                    // options with rows, in bulk: JSON, url-encoded, or multipart with a file
+	filesBody                   // files: multipart
 )
 
 // The media types of bodies (spec 12.1).
@@ -37,8 +38,10 @@ func (k bodyKind) types() []string {
 	switch k {
 	case noBody:
 		return nil
-	case rowBody:
+	case rowBody, rowsBody:
 		return []string{jsonType, formType, multipartType}
+	case filesBody:
+		return []string{multipartType}
 	}
 	return []string{jsonType, formType}
 }
@@ -53,8 +56,9 @@ type body struct {
 // open begins to read the body, and finds out what it is. An empty one has no type, and counts as
 // an empty object.
 func (c *call) open() (*body, error) {
+	media, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	limit := c.h.options.BodyLimit
-	if c.route.bulk {
+	if c.route.bulk || media == multipartType {
 		limit = c.h.options.BulkLimit
 	}
 	source := &patience{c: c, body: c.r.Body, began: time.Now()}
@@ -64,7 +68,6 @@ func (c *call) open() (*body, error) {
 	} else if err != nil {
 		return nil, readError(err)
 	}
-	media, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
 	switch {
 	case c.r.Header.Get("Content-Type") == "":
 		media = jsonType
@@ -197,7 +200,7 @@ const (
 // optionForms are the options that are more than text (spec 12.1). What is a column is never
 // looked up here.
 var optionForms = map[string]optionForm{
-	"limit": numberOption, "offset": numberOption, "appId": numberOption, "organizationId": numberOption,
+	"limit": numberOption, "offset": numberOption, "appId": numberOption, "organizationId": numberOption, "parentId": numberOption,
 	"append": boolOption, "extend": boolOption, "returnEntries": boolOption, "includePagination": boolOption,
 	"countOnly": boolOption, "distinct": boolOption, "public": boolOption, "encrypted": boolOption, "bundle": boolOption,
 	"where": jsonOption, "join": jsonOption, "aggregate": jsonOption, "entries": jsonOption, "order": jsonOption,
@@ -295,21 +298,13 @@ func (c *call) withFallbacks(text []byte, names ...string) ([]byte, error) {
 	return append(merged, '}'), nil
 }
 
-// row reads the columns of an entry: an object, whose keys are all of them columns (spec 1.4).
-func (c *call) row() (document.Value, error) {
-	b, err := c.open()
-	if err != nil {
-		return document.Value{}, err
+// row reads the columns of an entry from a body that holds no files: an object, whose keys are all
+// of them columns (spec 1.4).
+func (b *body) row() (document.Value, error) {
+	if b.media == "" {
+		return parseObject([]byte("{}"))
 	}
-	var text []byte
-	switch b.media {
-	case "":
-		text = []byte("{}")
-	case multipartType:
-		text, err = readParts(b)
-	default:
-		text, err = b.all()
-	}
+	text, err := b.all()
 	if err == nil && b.media == formType {
 		var f *form
 		if f, err = parseBodyForm(text); err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,55 @@ func TestTrash(t *testing.T) {
 	if got := s.ask(orgToken, "GET "+path(a, "/data")).ids(); got != "1" {
 		t.Errorf("entries after the restore: %s", got)
 	}
+}
+
+// TestImportHooks tells imports whether the hooks of inserts run (spec 10.4).
+func TestImportHooks(t *testing.T) {
+	for _, c := range []struct {
+		query, append, hooks string
+		runs                 bool
+	}{
+		{"", `true`, ``, true},
+		{"", `true`, `,"runHooks":true`, true},
+		{"", `true`, `,"runHooks":null`, true},
+		{"", `true`, `,"runHooks":false`, false},
+		{"", `true`, `,"runHooks":[]`, false},
+		{"", `true`, `,"runHooks":["update"]`, false},
+		{"", `true`, `,"runHooks":["update","insert"]`, true},
+		{"?runHooks=false", `true`, ``, false},
+		{"?runHooks=[]", `true`, ``, false},
+		{"?runHooks=false", `true`, `,"runHooks":true`, true},
+		{"", `false`, ``, false},
+		{"", `false`, `,"runHooks":true`, true},
+		{"?runHooks=true", `false`, ``, true},
+		{`?runHooks=["insert"]`, `false`, ``, true},
+		{"?runHooks=true", `file`, ``, true},
+		{"", `file`, ``, false},
+	} {
+		s := newSite(t, Options{})
+		ds := s.table(siftdb.DataSourceSpec{Name: "A", Hooks: json.RawMessage(`[{"type":"operations","runOn":["insert"],"payload":{"name":["upper"]}}]`)})
+		want := "ann"
+		if c.runs {
+			want = "ANN"
+		}
+		target := "POST " + path(ds, "/data"+c.query)
+		if c.append == "file" {
+			s.ask(orgToken, target, asParts, multi("file@a.csv=name\nann\n")).text(200, "")
+		} else {
+			s.ask(orgToken, target, `{"append":`+c.append+`,"entries":[{"name":"ann"}]`+c.hooks+`}`).text(200, "")
+		}
+		if r := s.ask(orgToken, "GET "+path(ds, "/data")).want(200); r.get("entries", 0, "data", "name") != want {
+			t.Errorf("%+v: %s", c, r.body)
+		}
+	}
+	s := newSite(t, Options{})
+	ds := s.table(siftdb.DataSourceSpec{Name: "A"})
+	for _, hooks := range []string{`7`, `"insert"`, `["delete"]`, `[null]`, `{}`} {
+		s.ask(orgToken, "POST "+path(ds, "/data"), `{"entries":[{}],"runHooks":`+hooks+`}`).want(400)
+		s.ask(orgToken, "POST "+path(ds, "/data?runHooks="+url.QueryEscape(hooks)), `{"entries":[{}]}`).want(400)
+	}
+	s.ask(orgToken, "POST "+path(ds, "/data?runHooks="), `{"entries":[{}]}`).want(200)
+	s.ask(orgToken, "POST "+path(ds, "/data?runHooks=[tru"), `{"entries":[{}]}`).want(400)
 }
 
 // TestVersions lists, reads and restores versions (spec 9.3).

@@ -104,19 +104,26 @@ func importEntries(c *call) error {
 	if err != nil {
 		return err
 	}
-	in, err := c.readBulk()
+	source, _, err := c.query.text("source")
 	if err != nil {
 		return err
 	}
-	source, _, err := c.query.text("source")
+	b, err := c.open()
+	if err != nil {
+		return err
+	}
+	if b.media == multipartType {
+		return c.importFile(ds, b, source)
+	}
+	in, err := c.readBulk(b)
 	if err != nil {
 		return err
 	}
 	switch {
 	case in.append == nil || !*in.append:
-		_, err = ds.ReplaceWith(c.r.Context(), in.rows, c.writer(source)...)
+		_, err = ds.ReplaceWith(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
 	case len(in.rows) > 0:
-		_, err = ds.Append(c.r.Context(), in.rows, c.writer(source)...)
+		_, err = ds.Append(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
 	}
 	if err != nil {
 		return err
@@ -132,6 +139,26 @@ func (c *call) writeStatus() int {
 	return http.StatusCreated
 }
 
+// save stores the body of an insert or update: a flat object, or a form, which may hold files.
+func (c *call) save(row func(document.Value) (*siftdb.Entry, error), form func(siftdb.Form) (*siftdb.Entry, error)) (*siftdb.Entry, error) {
+	b, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	if b.media == multipartType {
+		f, err := c.form(b)
+		if err != nil {
+			return nil, err
+		}
+		return form(f)
+	}
+	data, err := b.row()
+	if err != nil {
+		return nil, err
+	}
+	return row(data)
+}
+
 // insertEntry is PUT <ds>/data.
 func insertEntry(c *call) error {
 	ds, _, err := c.source()
@@ -142,11 +169,13 @@ func insertEntry(c *call) error {
 	if err != nil {
 		return err
 	}
-	row, err := c.row()
-	if err != nil {
-		return err
-	}
-	e, err := ds.Insert(c.r.Context(), row, c.writer(source)...)
+	e, err := c.save(
+		func(row document.Value) (*siftdb.Entry, error) {
+			return ds.Insert(c.r.Context(), row, c.writer(source)...)
+		},
+		func(form siftdb.Form) (*siftdb.Entry, error) {
+			return ds.InsertWithFiles(c.r.Context(), form, c.writer(source)...)
+		})
 	if err != nil {
 		return err
 	}
@@ -250,11 +279,13 @@ func updateEntry(c *call) error {
 	if err != nil {
 		return err
 	}
-	row, err := c.row()
-	if err != nil {
-		return err
-	}
-	e, err := ds.UpdateEntry(c.r.Context(), id, row, c.writer(source)...)
+	e, err := c.save(
+		func(row document.Value) (*siftdb.Entry, error) {
+			return ds.UpdateEntry(c.r.Context(), id, row, c.writer(source)...)
+		},
+		func(form siftdb.Form) (*siftdb.Entry, error) {
+			return ds.UpdateWithFiles(c.r.Context(), id, form, c.writer(source)...)
+		})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func NewHandler(db *siftdb.DB, options Options) (http.Handler, error) {
 	if p := options.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
 		return nil, errors.New("rest: a prefix begins with a slash and does not end with one")
 	}
-	h := &handler{db: db, options: options.withDefaults(), routes: routeTable(), origins: http.NewCrossOriginProtection()}
+	h := &handler{db: db.WithPrefix(options.Prefix), options: options.withDefaults(), routes: routeTable(), origins: http.NewCrossOriginProtection()}
 	if options.CORS != nil {
 		for _, origin := range options.CORS.Origins {
 			if origin == "*" {

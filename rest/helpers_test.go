@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/media"
 )
 
 var ctx = context.Background()
@@ -56,7 +57,7 @@ type site struct {
 // newSite opens a database in memory, which is checked when the test ends.
 func newSite(t testing.TB, options Options) *site {
 	t.Helper()
-	db, err := siftdb.OpenMemory(nil)
+	db, err := siftdb.OpenMemory(&siftdb.Options{Media: media.Memory()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,8 +248,10 @@ func (r *reply) data() string {
 }
 
 const (
-	asJSON = "Content-Type: application/json"
-	asForm = "Content-Type: application/x-www-form-urlencoded"
+	asJSON  = "Content-Type: application/json"
+	asForm  = "Content-Type: application/x-www-form-urlencoded"
+	asParts = "Content-Type: multipart/form-data; boundary=X"
+	onePart = "--X\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a.txt\"\r\n\r\ntext\r\n--X--\r\n"
 )
 
 // path returns a path below a data source.

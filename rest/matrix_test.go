@@ -32,8 +32,14 @@ var objects = []string{"public", "rules", "named", "closed", "foreign", "trashed
 
 const loggedIn = `[{"type": ["select", "insert", "update", "delete"], "allow": "loggedIn"}]`
 
+// object is a data source, a file of its first entry, and a folder of its organization.
+type objectOf struct {
+	*siftdb.DataSource
+	organization, file, folder int64
+}
+
 // matrixSite makes the objects, each with two entries and a version.
-func matrixSite(t *testing.T) (*site, map[string]*siftdb.DataSource) {
+func matrixSite(t *testing.T) (*site, map[string]*objectOf) {
 	tokens := testTokens(t)
 	more, err := Tokens(Token{ID: 9, Token: "eu--app9", OrganizationID: new(int64(123)), AppID: new(int64(999))})
 	if err != nil {
@@ -43,9 +49,9 @@ func matrixSite(t *testing.T) (*site, map[string]*siftdb.DataSource) {
 		tokens.accounts[sum] = account
 	}
 	s := newSite(t, Options{Authenticator: tokens})
-	made := map[string]*siftdb.DataSource{}
+	made := map[string]*objectOf{}
 	for _, name := range objects {
-		spec := siftdb.DataSourceSpec{Name: name}
+		spec := siftdb.DataSourceSpec{Name: name, OrganizationID: new(int64(123))}
 		switch name {
 		case "public":
 			spec.Public = new(true)
@@ -54,10 +60,13 @@ func matrixSite(t *testing.T) (*site, map[string]*siftdb.DataSource) {
 		case "foreign":
 			spec.OrganizationID, spec.AccessRules = new(int64(9)), json.RawMessage(loggedIn)
 		}
-		made[name] = s.table(spec, `{"Name": "one"}`)
+		made[name] = &objectOf{DataSource: s.table(spec, `{"Name": "one"}`), organization: *spec.OrganizationID}
 		if _, err := made[name].Insert(ctx, siftdb.M{"Name": "two"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for _, name := range objects {
+		made[name].attach(t, s)
 	}
 	if err := made["trashed"].Delete(ctx); err != nil {
 		t.Fatal(err)
@@ -66,6 +75,26 @@ func matrixSite(t *testing.T) (*site, map[string]*siftdb.DataSource) {
 		t.Fatal(err)
 	}
 	return s, made
+}
+
+// attach uploads the file, and makes the folder.
+func (o *objectOf) attach(t *testing.T, s *site) {
+	t.Helper()
+	first, err := o.FindOne(ctx, siftdb.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := siftdb.FormOf(siftdb.Part{Name: "Doc", FileName: "a.txt", Content: strings.NewReader("text")})
+	e, err := o.UpdateWithFiles(ctx, first.ID, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.file = int64(e.Get("DocMediaFileId").(float64))
+	folder, err := s.db.Files().CreateFolder(ctx, siftdb.FolderSpec{Name: "F", OrganizationID: &o.organization})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.folder = folder.ID
 }
 
 // bodies are what the routes that take a body are sent.
@@ -77,12 +106,14 @@ var bodies = map[string]string{
 	"PUT /v1/data-sources/{ds}/data/{entry}":                `{"Name": "new"}`,
 	"POST /v1/data-sources/{ds}/data/query":                 `{"where": {}}`,
 	"POST /v1/data-sources/{ds}/commit":                     `{"entries": [{"data": {"Name": "new"}}], "append": true}`,
+	"POST /v1/media/folders":                                `{"name": "New"}`,
+	"POST /v1/media/files":                                  onePart,
 	"POST /v1/data-sources/{ds}/versions/{version}/data":    `{}`,
 	"POST /v1/data-sources/{ds}/versions/{version}/restore": `{}`,
 }
 
 // cell sends one request of the matrix, and returns the letter of what came back.
-func cell(t *testing.T, base *site, r *route, ds *siftdb.DataSource, object, token string) byte {
+func cell(t *testing.T, base *site, r *route, ds *objectOf, object, token string) byte {
 	t.Helper()
 	fork, err := base.db.Fork()
 	if err != nil {
@@ -100,13 +131,21 @@ func cell(t *testing.T, base *site, r *route, ds *siftdb.DataSource, object, tok
 	if ds.ID() == 1 {
 		entry = "1"
 	}
-	versions := versionOf(t, s, ds)
-	target := strings.NewReplacer("{ds}", name, "{id}", itoa(ds.ID()), "{entry}", entry, "{version}", versions, "{columns}", "Name").Replace(r.pattern)
+	versions := versionOf(t, s, ds.DataSource)
+	target := strings.NewReplacer("{ds}", name, "{id}", itoa(ds.ID()), "{entry}", entry, "{version}", versions, "{columns}", "Name",
+		"{file}", itoa(ds.file), "{folder}", itoa(ds.folder), "{name}", "a.txt").Replace(r.pattern)
 	if r.pattern == "/v1/data-sources" && r.method == "GET" {
 		target += "?organizationId=123"
 	}
+	if strings.HasPrefix(r.pattern, "/v1/media") && r.literals == len(r.parts) {
+		target += "?organizationId=" + itoa(ds.organization)
+	}
+	header := asJSON
+	if r.body == filesBody {
+		header = asParts
+	}
 	before := state(t, s)
-	reply := s.ask(token, r.method+" "+target, asJSON, bodies[r.method+" "+r.pattern])
+	reply := s.ask(token, r.method+" "+target, header, bodies[r.method+" "+r.pattern])
 	if reply.status >= 300 && state(t, s) != before {
 		t.Errorf("%s: status %d, and yet something changed", reply.what, reply.status)
 	}
@@ -153,6 +192,19 @@ func state(t testing.TB, s *site) string {
 		for _, info := range list {
 			all = append(all, info, info.EntriesCount)
 		}
+	}
+	files := s.db.Files()
+	for _, organization := range []int64{123, 9} {
+		q := siftdb.FileQuery{OrganizationID: &organization}
+		list, err := files.List(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		folders, err := files.Folders(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, list, folders)
 	}
 	text, err := json.Marshal(all)
 	if err != nil {

@@ -4,73 +4,99 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"strings"
+	"os"
 	"unicode/utf8"
+
+	"github.com/siftdb/siftdb"
 )
 
 // maxParts bounds the parts of one multipart body.
 const maxParts = 10_000
 
-// column is what the parts of one name give.
-type column struct {
-	texts []string
-	list  bool
+// form is a multipart body as a form, whose parts are read as they come in.
+func (c *call) form(b *body) (siftdb.Form, error) {
+	form := siftdb.Form{Parts: c.parts(b)}
+	var err error
+	if form.FolderID, err = c.query.id("folderId"); err == nil && form.FolderID == nil {
+		form.FolderID, err = c.query.id("mediaFolderId")
+	}
+	return form, err
 }
 
-// readParts reads a multipart body of columns as the JSON text of a flat object (spec 12.6): a part
-// without a file name is a column with its text, and a name that occurs more than once, or ends in
-// [], an array of them. An empty file part is dropped. A file is refused: there is no place for it
-// yet, which is here.
-func readParts(b *body) ([]byte, error) {
-	if b.boundary == "" {
-		return nil, invalid("A multipart body needs a boundary in its Content-Type.")
-	}
-	var names []string
-	columns := make(map[string]*column)
-	end := &finder{Reader: b, text: []byte("--" + b.boundary + "--")}
-	reader := multipart.NewReader(end, b.boundary)
-	for n := 0; ; n++ {
-		part, err := reader.NextPart()
-		if err == io.EOF && end.found {
-			break
+// parts yields the parts of a multipart body (spec 12.6). The texts together have the limit of
+// other bodies, since they are held in memory; files are not.
+func (c *call) parts(b *body) iter.Seq2[siftdb.Part, error] {
+	return func(yield func(siftdb.Part, error) bool) {
+		if b.boundary == "" {
+			yield(siftdb.Part{}, invalid("A multipart body needs a boundary in its Content-Type."))
+			return
 		}
-		if err != nil {
-			return nil, partError(err)
-		}
-		if n == maxParts {
-			return nil, invalid("A multipart body has more than " + itoa(maxParts) + " parts.")
-		}
-		if isFile(part) {
-			if err := noFile(part); err != nil {
-				return nil, err
+		end := &finder{Reader: b, text: []byte("--" + b.boundary + "--")}
+		reader := multipart.NewReader(end, b.boundary)
+		left := c.h.options.BodyLimit
+		for n := 0; ; n++ {
+			part, err := reader.NextPart()
+			switch {
+			case err == io.EOF && end.found:
+				return
+			case err != nil:
+				err = partError(err)
+			case n == maxParts:
+				err = invalid("A multipart body has more than " + itoa(maxParts) + " parts.")
 			}
-			continue
+			var p siftdb.Part
+			if err == nil {
+				p, err = c.part(part, &left)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
 		}
-		text, err := io.ReadAll(part)
-		if err != nil {
-			return nil, partError(err)
-		}
-		name, list := columnName(part.FormName())
-		switch {
-		case name == "":
-			return nil, invalid("A part of the multipart body has no name.")
-		case !utf8.ValidString(name) || !utf8.Valid(text):
-			return nil, invalid("A part of the multipart body is not UTF-8.")
-		case name == "_flSchema": // says where files go, and is not stored
-			continue
-		}
-		c := columns[name]
-		if c == nil {
-			c = new(column)
-			columns[name] = c
-			names = append(names, name)
-		}
-		c.texts, c.list = append(c.texts, string(text)), c.list || list
 	}
-	return appendColumns(names, columns), nil
+}
+
+// part reads the head of a part, and the whole of one without a file.
+func (c *call) part(part *multipart.Part, left *int64) (siftdb.Part, error) {
+	p := siftdb.Part{Name: part.FormName()}
+	*left -= int64(len(p.Name) + len(part.FileName()))
+	switch {
+	case *left < 0:
+		return p, &http.MaxBytesError{Limit: c.h.options.BodyLimit}
+	case p.Name == "":
+		return p, invalid("A part of the multipart body has no name.")
+	case !utf8.ValidString(p.Name):
+		return p, invalid("A part of the multipart body is not UTF-8.")
+	case isFile(part):
+		p.FileName, p.ContentType, p.Content = part.FileName(), part.Header.Get("Content-Type"), partContent{part}
+		return p, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(part, *left+1))
+	if err != nil {
+		return p, partError(err)
+	}
+	if *left -= int64(len(text)); *left < 0 {
+		return p, &http.MaxBytesError{Limit: c.h.options.BodyLimit}
+	}
+	if !utf8.Valid(text) {
+		return p, invalid("A part of the multipart body is not UTF-8.")
+	}
+	p.Text = string(text)
+	return p, nil
+}
+
+// partContent is the bytes of a file, whose errors say what they mean to the client.
+type partContent struct{ part *multipart.Part }
+
+func (p partContent) Read(b []byte) (int, error) {
+	n, err := p.part.Read(b)
+	if err != nil && err != io.EOF {
+		err = partError(err)
+	}
+	return n, err
 }
 
 // finder looks for a text in what is read through it: mime/multipart takes a body that was cut off
@@ -94,43 +120,6 @@ func (f *finder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// appendColumns writes columns as an object.
-func appendColumns(names []string, columns map[string]*column) []byte {
-	text := []byte("{")
-	for i, name := range names {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = append(appendString(text, name), ':')
-		c := columns[name]
-		if len(c.texts) == 1 && !c.list {
-			text = appendString(text, c.texts[0])
-			continue
-		}
-		text = append(text, '[')
-		for j, t := range c.texts {
-			if j > 0 {
-				text = append(text, ',')
-			}
-			text = appendString(text, t)
-		}
-		text = append(text, ']')
-	}
-	return append(text, '}')
-}
-
-// columnName is the column that a part's name means, and whether it asks for an array: `tags[]` is
-// tags, and so is `tags[0]`.
-func columnName(name string) (string, bool) {
-	if base, ok := strings.CutSuffix(name, "[]"); ok {
-		return base, true
-	}
-	if open := strings.LastIndexByte(name, '['); open > 0 && strings.HasSuffix(name, "]") && digits(name[open+1:len(name)-1]) {
-		return name[:open], false
-	}
-	return name, false
-}
-
 // isFile reports whether a part has a file name, even an empty one.
 func isFile(part *multipart.Part) bool {
 	_, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
@@ -138,24 +127,10 @@ func isFile(part *multipart.Part) bool {
 	return ok
 }
 
-// noFile drops an empty file part, and refuses one that has a name or a byte.
-func noFile(part *multipart.Part) error {
-	if part.FileName() == "" {
-		n, err := part.Read(make([]byte, 1))
-		if n == 0 && err == io.EOF {
-			return nil
-		}
-		if n == 0 && err != nil {
-			return partError(err)
-		}
-	}
-	return &problem{status: http.StatusUnsupportedMediaType, kind: "unsupported media type", message: "This server stores no files."}
-}
-
 // partError tells a malformed body from one that cannot be read.
 func partError(err error) error {
 	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	if errors.As(err, &tooLong) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return readError(err)
 	}
 	return invalid("The multipart body is malformed.")

@@ -52,7 +52,11 @@ func (r *route) operation(options Options) map[string]any {
 	if r.body != noBody {
 		content := map[string]any{}
 		for _, media := range r.body.types() {
-			content[media] = map[string]any{"schema": ref(r.request)}
+			name := r.request
+			if media == multipartType && r.form != "" {
+				name = r.form
+			}
+			content[media] = map[string]any{"schema": ref(name)}
 		}
 		op["requestBody"] = map[string]any{"content": content}
 	}
@@ -75,7 +79,7 @@ func (r *route) parameters() []any {
 			continue
 		}
 		name, kind := part[1:len(part)-1], integer
-		if name == "ds" || name == "columns" || name == "entry" {
+		if name == "ds" || name == "columns" || name == "entry" || name == "name" {
 			kind = text
 		}
 		params = append(params, map[string]any{"name": name, "in": "path", "required": true, "schema": kind})
@@ -102,6 +106,10 @@ func (r *route) responses(options Options) map[string]any {
 		success["content"] = map[string]any{jsonType: map[string]any{"schema": ref(r.response)}}
 	}
 	all := map[string]any{itoa(int64(r.successStatus(options))): success}
+	if r.content {
+		success["content"] = map[string]any{"*/*": map[string]any{"schema": binary}}
+		all[itoa(http.StatusPartialContent)] = map[string]any{"description": "The range that was asked for", "content": success["content"]}
+	}
 	for _, status := range r.failures(options) {
 		all[itoa(int64(status))] = map[string]any{"description": http.StatusText(status),
 			"content": map[string]any{jsonType: map[string]any{"schema": ref("Error")}}}
@@ -123,6 +131,18 @@ func (r *route) failures(options Options) []int {
 	}
 	if strings.Contains(r.pattern, "{") || r.pattern == "/v1/data-sources" && r.method == http.MethodPost {
 		statuses = append(statuses, http.StatusNotFound)
+	}
+	if r.content {
+		statuses = append(statuses, http.StatusRequestedRangeNotSatisfiable)
+	}
+	if r.body == filesBody || r.pattern == "/v1/media/folders" {
+		statuses = append(statuses, http.StatusForbidden, http.StatusNotFound)
+	}
+	if r.pattern == "/v1/media" {
+		statuses = append(statuses, http.StatusNotFound)
+	}
+	if r.pattern == "/v1/media/folders/{folder}" {
+		statuses = append(statuses, http.StatusConflict)
 	}
 	if r.body != noBody {
 		statuses = append(statuses, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)

@@ -38,7 +38,8 @@ func match(routes []*route, segments []string, byName bool) []matched {
 // fits compares a path with the pattern of a route. A parameter stands for one part:
 //
 //	{ds}       an id or a name
-//	{id}       digits, as are {version} and {file}
+//	{id}       digits, as are {version}, {file} and {folder}
+//	{name}     anything: it is there for people
 //	{entry}    digits, or the word session
 //	{columns}  anything, left encoded since commas separate its members
 //
@@ -59,7 +60,7 @@ func (r *route) fits(segments []string) (map[string]string, bool) {
 		switch name := part[1 : len(part)-1]; {
 		case value == "":
 			return nil, false
-		case name == "columns":
+		case name == "columns", name == "name":
 		case name == "ds":
 			value, _ = url.PathUnescape(value)
 		case name == "entry" && value == "session":

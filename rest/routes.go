@@ -31,6 +31,8 @@ type route struct {
 	request  string // name of the schema of the body
 	status   int    // of success
 	response string // name of the schema of the answer; empty for no body
+	form     string // name of the schema of a multipart body, where it is another than request
+	content  bool   // the answer is a file
 
 	parts    []string // of the pattern
 	literals int      // parts that are no parameters
@@ -68,9 +70,9 @@ func routeTable() []*route {
 		{method: "GET", pattern: sourcePath + "/data", rights: public, handle: listEntries, summary: "List entries",
 			query: append([]parameter{dsn}, readParams...), status: 200, response: "QueryAnswer"},
 		{method: "POST", pattern: sourcePath + "/data", rights: token, body: rowsBody, bulk: true, handle: importEntries,
-			summary: "Replace all entries, or add some", query: []parameter{dsn, {"append", "flag", "keeps what is there"}, sourceParam}, request: "Import", status: 200},
+			summary: "Replace all entries, or add some", query: []parameter{dsn, {"append", "flag", "keeps what is there"}, sourceParam}, request: "Import", form: "ImportFile", status: 200},
 		{method: "PUT", pattern: sourcePath + "/data", rights: token, body: rowBody, handle: insertEntry, summary: "Insert an entry",
-			query: []parameter{dsn, sourceParam}, request: "Row", status: 201, response: "Entry"},
+			query: []parameter{dsn, sourceParam, folderID}, request: "Row", form: "Form", status: 201, response: "Entry"},
 		{method: "GET", pattern: sourcePath + "/data/query", rights: public, handle: getQuery, summary: "Run a query that only reads",
 			query: append([]parameter{dsn, {"type", "text", "select"}}, readParams...), status: 200, response: "QueryAnswer"},
 		{method: "POST", pattern: sourcePath + "/data/query", rights: public, body: optionsBody, handle: postQuery, summary: "Run a query",
@@ -78,7 +80,7 @@ func routeTable() []*route {
 		{method: "GET", pattern: sourcePath + "/data/{entry}", rights: public, handle: getEntry, summary: "Get an entry",
 			query: []parameter{dsn, attributesParam}, status: 200, response: "Entry"},
 		{method: "PUT", pattern: sourcePath + "/data/{entry}", rights: token, body: rowBody, handle: updateEntry, summary: "Merge columns into an entry",
-			query: []parameter{dsn, sourceParam}, request: "Row", status: 201, response: "Entry"},
+			query: []parameter{dsn, sourceParam, folderID}, request: "Row", form: "Form", status: 201, response: "Entry"},
 		{method: "DELETE", pattern: sourcePath + "/data/{entry}", rights: token, handle: deleteEntry, summary: "Delete an entry for good",
 			query: []parameter{dsn}, status: 200, response: "Empty"},
 		{method: "POST", pattern: sourcePath + "/commit", rights: token, body: optionsBody, bulk: true, handle: commit,
@@ -95,6 +97,19 @@ func routeTable() []*route {
 			summary: "Entries of a version that match", query: []parameter{dsn, limitParam}, request: "VersionQuery", status: 200, response: "Entries"},
 		{method: "POST", pattern: sourcePath + "/versions/{version}/restore", rights: token, body: optionsBody, handle: restoreVersion, summary: "Restore a version",
 			query: []parameter{dsn, {"returnEntries", "flag", "false leaves the entries out of the answer"}}, request: "Restore", status: 200, response: "RestoreAnswer"},
+		{method: "GET", pattern: "/v1/media", rights: token, handle: listMedia, summary: "List the files and folders in a folder, or in none",
+			query: []parameter{appID, organizationID, folderID}, status: 200, response: "Media"},
+		{method: "POST", pattern: "/v1/media/folders", rights: token, body: optionsBody, handle: createFolder, summary: "Create a folder",
+			query: []parameter{appID, organizationID}, request: "NewFolder", status: 201, response: "Folder"},
+		{method: "DELETE", pattern: "/v1/media/folders/{folder}", rights: admin, handle: deleteFolder, summary: "Delete an empty folder",
+			status: 200, response: "Empty"},
+		{method: "POST", pattern: "/v1/media/files", rights: token, body: filesBody, handle: uploadFiles, summary: "Upload files",
+			query: []parameter{appID, organizationID, folderID, {"name", "text", "the name of the file"}}, form: "Upload", status: 201, response: "Files"},
+		{method: "GET", pattern: "/v1/media/files/{file}", rights: token, handle: getFile, summary: "What is known of a file", status: 200, response: "FileAnswer"},
+		{method: "DELETE", pattern: "/v1/media/files/{file}", rights: token, handle: deleteFile, summary: "Delete a file for good", status: 200, response: "Empty"},
+		{method: "GET", pattern: "/v1/media/files/{file}/contents", rights: token, handle: getContents, summary: "The bytes of a file", status: 200, content: true},
+		{method: "GET", pattern: "/v1/media/files/{file}/contents/{name}", rights: token, handle: getContents, summary: "The bytes of a file, under a name for people",
+			status: 200, content: true},
 		{method: "GET", pattern: "/v1/user", rights: token, handle: getUser, summary: "Whose token it is", status: 200, response: "User"},
 		{method: "GET", pattern: "/v1/organizations", rights: token, handle: getOrganizations, summary: "The organizations of the token", status: 200, response: "Organizations"},
 		{method: "GET", pattern: "/v1/openapi.json", rights: open, handle: getOpenAPI, summary: "This description", status: 200, response: "OpenAPI"},
@@ -122,6 +137,7 @@ var (
 	appID           = parameter{"appId", "id", "the app that the request is about"}
 	organizationID  = parameter{"organizationId", "id", "the organization that the request is about"}
 	attributesParam = parameter{"attributes", "text", "names of what is returned, with commas"}
+	folderID        = parameter{"folderId", "id", "the folder of files"}
 	sourceParam     = parameter{"source", "text", "a label of the write"}
 	limitParam      = parameter{"limit", "count", "how many are returned at most"}
 	offsetParam     = parameter{"offset", "count", "how many are skipped first"}

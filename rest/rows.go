@@ -1,10 +1,12 @@
 package rest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 
+	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/internal/document"
 )
 
@@ -12,17 +14,14 @@ import (
 type bulk struct {
 	rows     []any // nil when the body has no entries
 	append   *bool
-	runHooks json.RawMessage
+	runHooks *bool
 }
 
 // readBulk reads the body of an import. JSON is taken apart row by row as it comes in, so that the
 // text as a whole is never in memory.
-func (c *call) readBulk() (*bulk, error) {
-	b, err := c.open()
-	if err != nil {
-		return nil, err
-	}
+func (c *call) readBulk(b *body) (*bulk, error) {
 	in := new(bulk)
+	var err error
 	switch b.media {
 	case "":
 	case formType:
@@ -45,7 +44,91 @@ func (c *call) readBulk() (*bulk, error) {
 			in.append = &value
 		}
 	}
-	return in, nil
+	if in.runHooks == nil {
+		in.runHooks, err = c.askedHooks()
+	}
+	return in, err
+}
+
+// runsHooks is what an import is told by runHooks: whether the hooks of inserts run.
+func runsHooks(v document.Value) (run bool, err error) {
+	if v.Kind() == document.Bool {
+		return v.Bool(), nil
+	}
+	err = invalid("runHooks must be true, false or an array of insert and update.")
+	if v.Kind() != document.Array {
+		return false, err
+	}
+	for kind := range v.Items() {
+		if kind.Kind() != document.String || kind.Str() != "insert" && kind.Str() != "update" {
+			return false, err
+		}
+		run = run || kind.Str() == "insert"
+	}
+	return run, nil
+}
+
+// askedHooks is what the query string says of hooks; nil is nothing.
+func (c *call) askedHooks() (*bool, error) {
+	text, given, err := c.query.text("runHooks")
+	if err != nil || !given {
+		return nil, err
+	}
+	if run, ok := boolean(text); ok || text == "" {
+		return new(run || text == ""), nil
+	}
+	v, err := document.Parse([]byte(text), document.Limits{})
+	if err != nil {
+		v = document.Value{} // which is no answer either
+	}
+	run, err := runsHooks(v)
+	return &run, err
+}
+
+// importer is what an import is written with.
+func (c *call) importer(source string, runHooks *bool) []siftdb.WriteOption {
+	options := c.writer(source)
+	if runHooks != nil {
+		options = append(options, siftdb.RunHooks(*runHooks))
+	}
+	return options
+}
+
+// importFile is an import of a file, the part file of a multipart body: CSV or JSON (spec Q15). The
+// part append may come before or after it. As the rows of an import are, the file is held in memory.
+func (c *call) importFile(ds *siftdb.DataSource, b *body, source string) error {
+	more, given, err := c.query.flag("append")
+	if err != nil {
+		return err
+	}
+	hooks, err := c.askedHooks()
+	if err != nil {
+		return err
+	}
+	var file []byte
+	for part, err := range c.parts(b) {
+		switch {
+		case err != nil:
+			return err
+		case part.Content != nil && (part.Name != "file" || file != nil):
+			return invalid("An import takes one file, in the part file.")
+		case part.Content != nil:
+			if file, err = io.ReadAll(part.Content); err != nil {
+				return err
+			}
+		case part.Name == "append":
+			if more, given = boolean(part.Text); !given {
+				return invalid("append must be true or false.")
+			}
+		}
+	}
+	if file == nil {
+		return invalid("The part file is required: a CSV or JSON file with a file name.")
+	}
+	if _, err = ds.Import(c.r.Context(), bytes.NewReader(file), siftdb.ImportOptions{Append: more}, c.importer(source, hooks)...); err != nil {
+		return err
+	}
+	return c.nothing()
 }
 
 // readForm reads a url-encoded body.
@@ -90,10 +173,9 @@ func (in *bulk) set(key string, v document.Value) error {
 		value := v.Bool()
 		in.append = &value
 	case "runHooks":
-		if v.Kind() != document.Bool && v.Kind() != document.Array {
-			return invalid("runHooks must be true, false or an array of insert and update.")
-		}
-		in.runHooks = document.AppendJSON(nil, v)
+		run, err := runsHooks(v)
+		in.runHooks = &run
+		return err
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ var (
 	truth     = schema{"type": "boolean"}
 	moment    = schema{"type": "string", "format": "date-time"}
 	anyObject = schema{"type": "object"}
+	binary    = schema{"type": "string", "contentMediaType": "application/octet-stream"}
 )
 
 // schemas are the bodies that the endpoints take and answer, by name.
@@ -62,6 +63,7 @@ func schemas() map[string]schema {
 			"payload?": closed(map[string]schema{"dataSourceId": integer})}),
 	}
 	entrySchemas(all)
+	mediaSchemas(all)
 	sourceSchemas(all)
 	all["User"] = closed(map[string]schema{"user": closed(map[string]schema{"id": integer, "email": text, "firstName": text,
 		"lastName": text, "fullName": text, "auth_token": text})})

@@ -107,6 +107,9 @@ func problemOfCode(e *siftdb.Error) *problem {
 	case codeConflict:
 		return &problem{status: http.StatusConflict, kind: "conflict", message: e.Error()}
 	case codeUnauthorised:
+		if e.Operation == siftdb.FileAccess { // spec 13.4
+			return &problem{status: http.StatusUnauthorized, kind: siftdb.FileAccess, message: e.Message}
+		}
 		return problemOf(unauthorised())
 	case codeForbidden:
 		return &problem{status: http.StatusForbidden, kind: "forbidden", message: e.Message}

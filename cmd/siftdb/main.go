@@ -23,7 +23,9 @@ const usage = `siftdb serves and checks databases of siftdb.
       --db FILE          the database file, which is made when there is none
       --memory           a database in memory, gone when the command ends; the default
       --tokens FILE      a JSON list of who may ask; without it one admin token is made
-      --media DIR        where files are kept
+      --media DIR        where files are kept, for this database alone; without it they
+                         are refused. What uploads that a crash has ended left behind
+                         is deleted at the start, once it is a day old
       --cors ORIGIN      lets pages of this origin call, or of all with *
       --rate N           requests that one token may make in 10 seconds; 0 is no limit
       --verbose          logs every request

@@ -10,10 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/media"
 	"github.com/siftdb/siftdb/rest"
 )
 
@@ -42,29 +42,58 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	if s.file != "" && s.memory {
 		return fmt.Errorf("serve: --db and --memory exclude each other: %w", errUsage)
 	}
-	if s.media != "" {
-		if err := os.MkdirAll(s.media, 0o700); err != nil {
-			return err
-		}
-		fmt.Fprintln(log, "siftdb: this version stores no files; --media is kept for later")
-	}
 	authenticator, err := s.authenticator(out)
 	if err != nil {
 		return err
 	}
-	db, err := s.open(ctx)
+	options, store, err := s.options()
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.listen(ctx, db, authenticator, out, log, nil), db.Close())
+	db, err := s.open(ctx, options)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	if err = s.sweep(ctx, db, log); err == nil {
+		err = s.listen(ctx, db, authenticator, out, log, nil)
+	}
+	return errors.Join(err, db.Close(), store.Close())
+}
+
+// options returns those of the database, and what is to be closed after it.
+func (s *settings) options() (*siftdb.Options, io.Closer, error) {
+	if s.media == "" {
+		return nil, io.NopCloser(nil), nil
+	}
+	dir, err := media.Dir(s.media)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &siftdb.Options{Media: dir}, dir, nil
 }
 
 // open opens the database.
-func (s *settings) open(ctx context.Context) (*siftdb.DB, error) {
+func (s *settings) open(ctx context.Context, options *siftdb.Options) (*siftdb.DB, error) {
 	if s.file == "" {
-		return siftdb.OpenMemory(nil)
+		return siftdb.OpenMemory(options)
 	}
-	return siftdb.Open(ctx, s.file, nil)
+	return siftdb.Open(ctx, s.file, options)
+}
+
+// sweepAge is how old a file is that no record tells of before it is deleted.
+const sweepAge = 24 * time.Hour
+
+// sweep deletes files that uploads left behind which a crash has ended. A database in
+// memory has no use for it: none of the files that it finds are its own.
+func (s *settings) sweep(ctx context.Context, db *siftdb.DB, log io.Writer) error {
+	if s.media == "" || s.file == "" {
+		return nil
+	}
+	n, err := db.SweepMedia(ctx, sweepAge)
+	if n > 0 {
+		fmt.Fprintf(log, "siftdb: %d files of uploads that never ended were deleted\n", n)
+	}
+	return err
 }
 
 // authenticator reads the tokens, or makes one and tells it.
