@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -20,7 +21,7 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	if err := ds.writable(); err != nil {
 		return nil, err
 	}
-	ds, last, err := ds.deleting(ctx, &q)
+	ds, seen, err := ds.deleting(ctx, &q)
 	if err != nil {
 		return nil, err
 	}
@@ -36,12 +37,16 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 			return err
 		}
 		st.begin("query")
-		if last >= 0 && st.head.Last != last {
+		if seen != nil && st.head.Last != seen.last {
 			return ds.overtaken()
 		}
 		ids, err := st.selectIDs(c, session, ds.veil)
 		if err != nil {
 			return err
+		}
+		if !seen.all(ids) {
+			denied := &security.Denied{Operation: security.Delete, Reason: "what the rules let be read of the entries makes the where select others than they were asked about"}
+			return denied.On(ds.id, st.src.def.Name)
 		}
 		n = int64(len(ids))
 		var rec layout.Record
@@ -61,17 +66,29 @@ func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteO
 	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
 }
 
+// seenEntries are the entries that a script was asked about, and the last commit that it
+// saw; nil where no script was asked.
+type seenEntries struct {
+	last int64
+	ids  map[int64]bool
+}
+
+// all reports whether the script was asked about all of some entries.
+func (s *seenEntries) all(ids []int64) bool {
+	return s == nil || !slices.ContainsFunc(ids, func(id int64) bool { return !s.ids[id] })
+}
+
 // deleting is selecting for a delete query. A rule with a script sees what is stored of
-// all that matches; last is then the last commit that it saw, else -1.
-func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, last int64, err error) {
+// all that matches.
+func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, seen *seenEntries, err error) {
 	if err := ds.writing(ctx); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	scripts := false
 	if !ds.db.as.Unrestricted() {
 		src, err := ds.reach(ctx)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		if policy, err := src.policy(); err == nil {
 			scripts = policy.Scripts()
@@ -79,26 +96,28 @@ func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSour
 	}
 	if !scripts {
 		guarded, err = ds.selecting(ctx, security.Delete, q)
-		return guarded, -1, err
+		return guarded, nil, err
 	}
 	c, err := q.compileDelete()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	entries, last, err := ds.snapshot(ctx, c)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	where, err := whereValue(q.Where)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
+	seen = &seenEntries{last, make(map[int64]bool, len(entries))}
 	req := security.Request{Operation: security.Delete, Where: where, List: true}
 	for _, e := range entries {
 		req.Stored = append(req.Stored, e.doc)
+		seen.ids[e.ID] = true
 	}
 	guarded, _, err = ds.authorize(ctx, req)
-	return guarded, last, err
+	return guarded, seen, err
 }
 
 // compileDelete checks a delete query: nothing is deleted by omission (spec 4.6).

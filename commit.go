@@ -208,6 +208,9 @@ type preparedCommit struct {
 // prepare checks the form of a commit and encodes its data.
 func (db *DB) prepare(ctx context.Context, sc SourceCommit) (*preparedCommit, error) {
 	if sc.DataSource != nil && db.as != nil {
+		if as := sc.DataSource.db.as; as != nil && as != db.as {
+			return nil, errs.New(errs.InvalidInput, "a commit names a data source by the handle of another principal")
+		}
 		sc.DataSource = sc.DataSource.As(db.as)
 	}
 	if sc.DataSource == nil || sc.DataSource.db.core != db.core {

@@ -176,7 +176,22 @@ func (ds *DataSource) remembering(ctx context.Context) (*DataSource, error) {
 	if ds.db.as.IsAnonymous() {
 		return nil, nobody(ds.id)
 	}
-	return ds.selecting(ctx, security.Select, &Query{})
+	return ds.selectingAll(ctx)
+}
+
+// selectingAll is selecting for what cannot leave out entries: where a script limits a
+// select to some, it is refused.
+func (ds *DataSource) selectingAll(ctx context.Context) (*DataSource, error) {
+	var q Query
+	guarded, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil || ds.db.as == nil {
+		return guarded, err
+	}
+	if where, err := whereValue(q.Where); err != nil || where.Len() > 0 {
+		denied := &security.Denied{Operation: security.Select, Reason: "a script of the rules lets only some of the entries be read"}
+		return nil, denied.On(ds.id, "")
+	}
+	return guarded, nil
 }
 
 // everything refuses what concerns all data sources to principals that see only some.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/media"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -189,6 +190,23 @@ var guardTMatrix = map[string]guardTRow{
 	"DB.Size":              {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
 	"DB.Changes":           {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},
 	"DB.Close":             {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // of the host's code, which has every handle
+	"DB.Files": {guardTTokens, func(c guardTCell) (string, error) {
+		return guardTText(c.db.Files().List(ctx, siftdb.FileQuery{}))
+	}},
+	"DB.SweepMedia": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.SweepMedia(ctx, 0); return "", err }},
+	"DB.WithPrefix": {guardTReads, func(c guardTCell) (string, error) {
+		ds, err := c.db.WithPrefix("/api").DataSource(ctx, c.ds.ID())
+		if err != nil {
+			return "", err
+		}
+		return guardTText(ds.Find(ctx, siftdb.Query{}))
+	}},
+	"DataSource.InsertWithFiles": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.InsertWithFiles(ctx, siftdb.FormOf(siftdb.Part{Name: "Name", FileName: "a.txt", Content: strings.NewReader("x")})))
+	}},
+	"DataSource.UpdateWithFiles": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.UpdateWithFiles(ctx, c.entry, siftdb.FormOf(siftdb.Part{Name: "Name", FileName: "a.txt", Content: strings.NewReader("x")})))
+	}},
 	"DB.Fork": {guardTReads, func(c guardTCell) (string, error) {
 		fork, err := c.db.Fork()
 		if err != nil {
@@ -305,7 +323,7 @@ func TestGuardMatrix(t *testing.T) {
 		row := guardTMatrix[name]
 		t.Run(name, func(t *testing.T) {
 			for who, caller := range callers {
-				root := memoryDB(t, nil)
+				root := memoryDB(t, &siftdb.Options{Media: media.Memory()})
 				ds := must[*siftdb.DataSource](t)(root.Create(ctx, siftdb.DataSourceSpec{Name: "t", OrganizationID: org, Public: &caller.public, AccessRules: json.RawMessage(caller.rules)}))
 				e := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"Name": "a", "Salary": "s3cret"}))
 				last := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"Name": "b", "Salary": "s3cret"}))

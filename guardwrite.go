@@ -10,6 +10,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
+	"github.com/siftdb/siftdb/storage"
 )
 
 // findGuarded is FindByID for a principal: rules judge the stored entry, and one that
@@ -24,22 +25,47 @@ func (ds *DataSource) findGuarded(ctx context.Context, id int64) (*Entry, error)
 		return nil, firstError(err, missing)
 	}
 	e = guarded.show(e)
-	if grant != nil && grant.Where.Kind() == document.Object { // a script asks for more
-		m, err := query.Compile(grant.Where, query.ForDataSource())
-		if err != nil {
-			return nil, err
-		}
-		src, err := ds.reach(ctx)
-		if err != nil {
-			return nil, err
-		}
-		var test matching
-		test.bindTo(ds.id, guarded.veil.over(src), m)
-		if rec := e.record(); !test.match(&rec) {
-			return nil, unknownEntry(ds.id, id)
-		}
+	if ok, err := guarded.meets(ctx, grant, e); err != nil || !ok {
+		return nil, firstError(err, unknownEntry(ds.id, id))
 	}
 	return e, nil
+}
+
+// meets reports whether an entry, as the handle shows it, is one of those to which a
+// script has limited a select.
+func (ds *DataSource) meets(ctx context.Context, grant *security.Grant, e *Entry) (bool, error) {
+	if grant == nil || grant.Where.Kind() != document.Object {
+		return true, nil
+	}
+	m, err := query.Compile(grant.Where, query.ForDataSource())
+	if err != nil {
+		return false, err
+	}
+	src, err := ds.reach(ctx)
+	if err != nil {
+		return false, err
+	}
+	var test matching
+	test.bindTo(ds.id, ds.veil.over(src), m)
+	rec := e.record()
+	return test.match(&rec), nil
+}
+
+// seeing returns the handle through which the principal sees an entry: nil when a get by
+// id would refuse it.
+func (ds *DataSource) seeing(ctx context.Context, e *Entry) (*DataSource, error) {
+	guarded, grant, err := ds.authorize(ctx, byID(security.Select, e.ID, e))
+	if isDenied(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ok, err := guarded.meets(ctx, grant, guarded.show(e))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return guarded, nil
 }
 
 // byID is a request that concerns one entry; nil is one that does not exist.
@@ -136,25 +162,28 @@ func (ds *DataSource) grantSending(ctx context.Context, req security.Request, va
 }
 
 // written returns an entry as the principal that wrote it may see it: what a get by id
-// would show, and where that is not granted the columns that it sent.
-func (ds *DataSource) written(ctx context.Context, e *Entry, sent any) (*Entry, error) {
+// would show, and where that is not granted the columns that it sent and the rules let
+// through, apart from those that are never sent. What is written is written: an error of
+// the rules now is as a refusal.
+func (ds *DataSource) written(ctx context.Context, e *Entry, sent, granted any) *Entry {
 	if ds.db.as.Unrestricted() || e == nil {
-		return e, nil
+		return e
 	}
-	guarded, _, err := ds.authorize(ctx, byID(security.Select, e.ID, e))
-	if err == nil {
-		return guarded.show(e), nil
+	ctx = context.WithoutCancel(ctx)
+	if guarded, err := ds.seeing(ctx, e); err == nil && guarded != nil {
+		return guarded.show(e)
 	}
-	if !isDenied(err) {
-		return nil, err
-	}
-	data, err := document.FromGo(sent, document.Limits{})
-	if err != nil {
-		return nil, err
-	}
+	theirs, err := document.FromGo(sent, document.Limits{})
+	ours, failed := document.FromGo(granted, document.Limits{})
+	src, gone := ds.reach(ctx)
 	own := *ds
-	own.veil = &veil{hides: func(c string) bool { return data.Field(c).Kind() == document.Absent }}
-	return own.show(e), nil
+	own.veil = &veil{hides: func(string) bool { return true }}
+	if err == nil && failed == nil && gone == nil {
+		own.veil = newVeil(func(c string) bool {
+			return theirs.Field(c).Kind() == document.Absent || ours.Field(c).Kind() == document.Absent
+		}, src.def.excluded())
+	}
+	return own.show(e)
 }
 
 func isDenied(err error) bool {
@@ -173,12 +202,12 @@ func (ds *DataSource) blind(ctx context.Context, e *Entry, sent any) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	guarded, _, err := ds.authorize(ctx, byID(security.Select, e.ID, e))
-	if isDenied(err) {
-		return data.Len() > 0, nil
-	}
+	guarded, err := ds.seeing(ctx, e)
 	if err != nil {
 		return false, err
+	}
+	if guarded == nil {
+		return data.Len() > 0, nil
 	}
 	for key := range data.Fields() {
 		if guarded.veil.hides(key) {
@@ -202,19 +231,23 @@ func (ds *DataSource) writing(ctx context.Context) error {
 }
 
 // restoring asks whether the principal may bring a version back: select, insert,
-// update and delete, each granted without limits of columns (spec 9.7).
-func (ds *DataSource) restoring(ctx context.Context, version int64) error {
-	if ds.db.as == nil {
-		return nil
+// update and delete, each granted without limits of columns (spec 9.7). last is the last
+// commit that they were asked about, -1 where no rules apply.
+func (ds *DataSource) restoring(ctx context.Context, version int64) (last int64, err error) {
+	if err := ds.writing(ctx); err != nil || ds.db.as.Unrestricted() {
+		return -1, err
 	}
 	src, err := ds.reach(ctx)
-	if err != nil || ds.db.as.Admin {
-		return err
+	if err == nil {
+		last, err = ds.lastCommit(ctx)
+	}
+	if err != nil {
+		return 0, err
 	}
 	policy, err := src.policy()
 	if err != nil || len(src.def.excluded()) > 0 {
 		denied := &security.Denied{Operation: security.Select, Reason: "a restore would tell of columns that are never sent"}
-		return denied.On(src.id, src.def.Name)
+		return 0, denied.On(src.id, src.def.Name)
 	}
 	trusted := *ds
 	trusted.db, trusted.veil = ds.db.As(nil), nil
@@ -222,7 +255,7 @@ func (ds *DataSource) restoring(ctx context.Context, version int64) error {
 	for c, err := range trusted.Diff(ctx, Now, version) {
 		switch {
 		case err != nil:
-			return err
+			return 0, err
 		case c.Created():
 			r.Inserts = append(r.Inserts, c.After.doc)
 		case c.Deleted():
@@ -234,8 +267,56 @@ func (ds *DataSource) restoring(ctx context.Context, version int64) error {
 	err = policy.DecideRestore(ctx, ds.db.as, r, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {
-		return denied.On(src.id, src.def.Name)
+		return 0, denied.On(src.id, src.def.Name)
 	}
+	return last, err
+}
+
+// lastCommit returns the last commit that touched the data source.
+func (ds *DataSource) lastCommit(ctx context.Context) (last int64, err error) {
+	err = ds.db.view(ctx, func(r storage.Reader) error {
+		head, _, err := ds.db.load(r, ds.id, false)
+		last = head.Last
+		return err
+	})
+	return last, err
+}
+
+// naming asks whether a write may name columns: those of the list that no row has are
+// asked for as an insert of them. A list without rows is asked for as a whole.
+func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) error {
+	if ds.db.as.Unrestricted() || len(columns) == 0 {
+		return nil
+	}
+	src, err := ds.reach(ctx)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool)
+	if len(data) > 0 {
+		for _, c := range src.columns {
+			known[c] = true
+		}
+	}
+	for _, row := range data {
+		v, err := document.FromGo(row, document.Limits{})
+		if err != nil {
+			return err
+		}
+		for key := range v.Fields() {
+			known[key] = true
+		}
+	}
+	row := query.D{}
+	for _, c := range columns {
+		if !known[c] {
+			row = append(row, query.E{Key: c})
+		}
+	}
+	if len(row) == 0 {
+		return nil
+	}
+	_, _, err = ds.authorize(ctx, security.Request{Operation: security.Insert, Data: []document.Value{document.Of(row)}})
 	return err
 }
 
@@ -262,7 +343,10 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 		return data, err
 	}
 	p.add = true
-	var err error
+	err := p.ds.naming(ctx, p.columns, data)
+	if err != nil {
+		return nil, err
+	}
 	for _, op := range []security.Operation{security.Insert, security.Update} {
 		if data, err = p.guardMembers(ctx, op, data); err != nil {
 			return nil, err

@@ -160,7 +160,7 @@ var errMoved = errors.New("the entry has been changed meanwhile")
 // updateHooked is UpdateEntry for a data source with hooks that change updates: they
 // are evaluated on the stored entry, and the transaction confirms that it is still the
 // same. done is false when there are no such hooks, or nothing changes.
-func (ds *DataSource) updateHooked(ctx context.Context, id int64, sent any, blind bool, options []WriteOption) (entry *Entry, done bool, err error) {
+func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged, options []WriteOption) (entry *Entry, done bool, err error) {
 	_, chain, err := ds.hooked(ctx)
 	if err != nil || !chain.Changes(hooks.BeforeSave) && !chain.Changes(hooks.Update) {
 		return nil, false, err
@@ -169,7 +169,7 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, sent any, blin
 	if err != nil {
 		return nil, false, err
 	}
-	patch, err := ds.sent(sent, true)
+	patch, err := ds.sent(judged.values[0], true)
 	if err != nil {
 		return nil, false, err
 	}
@@ -178,7 +178,10 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, sent any, blin
 		if err != nil {
 			return nil, false, err
 		}
-		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, blind, opts.source)
+		if judged.changed != 0 && before.Changed != judged.changed {
+			return nil, false, errMoved
+		}
+		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.blind, opts.source)
 		if err != nil || !changed {
 			return nil, false, err
 		}
@@ -196,7 +199,7 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, sent any, blin
 				return err
 			}
 			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, blind)
+			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind)
 			entry = newEntry(st.id, st.src.names, &after)
 			return err
 		})

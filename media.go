@@ -353,7 +353,7 @@ func (db *DB) mayDelete(ctx context.Context, i *FileInfo) error {
 		return refused()
 	}
 	ds := &DataSource{db: db, id: i.DataSourceID}
-	_, _, err := ds.updating(ctx, *i.EntryID, D{{Key: i.Column, Value: i.URL}})
+	_, err := ds.updating(ctx, *i.EntryID, D{{Key: i.Column, Value: i.URL}})
 	if isDenied(err) || errors.Is(err, ErrNotFound) {
 		return refused()
 	}

@@ -35,6 +35,7 @@ type entryForm struct {
 	options []WriteOption
 	data    formData
 	up      *uploading // nil before the first file
+	changed int64      // of an update: the commit that changed the entry last that the rules saw; 0 without rules
 }
 
 func (ds *DataSource) withFiles(ctx context.Context, in *entryForm) (*Entry, error) {
@@ -67,7 +68,7 @@ func (ds *DataSource) withFiles(ctx context.Context, in *entryForm) (*Entry, err
 	if err != nil {
 		return nil, err
 	}
-	return ds.written(ctx, entry, whole)
+	return ds.written(ctx, entry, whole, whole), nil
 }
 
 // read reads the form, and stores its files.
@@ -148,7 +149,9 @@ func (in *entryForm) judge(ctx context.Context, data D) (document.Value, error) 
 	case in.ds.db.as == nil:
 		_, err = in.ds.findByID(ctx, in.id)
 	default:
-		values, _, err = in.ds.updating(ctx, in.id, data)
+		var j judged
+		j, err = in.ds.updating(ctx, in.id, data)
+		values, in.changed = j.values, j.changed
 	}
 	if err != nil {
 		return document.Value{}, err
@@ -263,6 +266,9 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 		before, err := ds.findByID(ctx, in.id)
 		if err != nil {
 			return nil, patch, err
+		}
+		if in.changed != 0 && before.Changed != in.changed {
+			break // what the rules judged is not what is there
 		}
 		if patch, err = in.over(granted, before.doc); err != nil {
 			return nil, patch, err

@@ -164,13 +164,17 @@ func (ds *DataSource) Restore(ctx context.Context, version int64, options ...Wri
 	if err := ds.writable(); err != nil {
 		return 0, err
 	}
-	if err := ds.restoring(ctx, version); err != nil {
+	last, err := ds.restoring(ctx, version)
+	if err != nil {
 		return 0, err
 	}
 	return ds.db.write(ctx, options, func(t *tx) error {
 		st, err := t.source(ds.id, false)
 		if err != nil {
 			return err
+		}
+		if last >= 0 && st.head.Last != last {
+			return ds.overtaken()
 		}
 		v, err := history.Read(t.w, ds.id, version)
 		if err != nil {

@@ -168,7 +168,7 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 	if err != nil {
 		return nil, err
 	}
-	return ds.written(ctx, entry, sent)
+	return ds.written(ctx, entry, data, sent), nil
 }
 
 // UpdateEntry merges data into an entry and returns it: keys that are sent replace
@@ -176,25 +176,41 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 // (spec 2.2). An update that changes nothing leaves no version. An id that this
 // data source does not hold is ErrNotFound.
 func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, options ...WriteOption) (*Entry, error) {
-	values, blind, err := ds.updating(ctx, id, data)
-	if err != nil {
-		return nil, err
+	for range maxTries {
+		judged, err := ds.updating(ctx, id, data)
+		if err != nil {
+			return nil, err
+		}
+		if err := ds.writable(); err != nil {
+			return nil, err
+		}
+		entry, err := ds.updateJudged(ctx, id, judged, options)
+		if err == nil {
+			return ds.written(ctx, entry, data, judged.values[0]), nil
+		}
+		if !errors.Is(err, errMoved) {
+			return nil, err
+		}
 	}
-	if err := ds.writable(); err != nil {
-		return nil, err
-	}
-	entry, done, err := ds.updateHooked(ctx, id, values[0], blind, options)
-	if err != nil {
-		return nil, err
-	}
-	if done {
-		return ds.written(ctx, entry, values[0])
+	return nil, ds.overtaken()
+}
+
+// updateJudged is UpdateEntry with what the rules made of the data; errMoved when the
+// entry is no longer the one that they judged.
+func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged, options []WriteOption) (*Entry, error) {
+	values, blind := judged.values, judged.blind
+	entry, done, err := ds.updateHooked(ctx, id, judged, options)
+	if err != nil || done {
+		return entry, err
 	}
 	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
 		var before layout.Record
 		if err := st.concerned(id, &before); err != nil {
 			return err
+		}
+		if judged.changed != 0 && before.Changed != judged.changed {
+			return errMoved
 		}
 		patch, err := st.confirm(r)
 		if err != nil {
@@ -208,10 +224,7 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 		entry = newEntry(st.id, st.src.names, &after)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return ds.written(ctx, entry, values[0])
+	return entry, err
 }
 
 // concerned sets rec to the entry that a single write is about, and checks the
@@ -307,23 +320,29 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 	return e.Changed, nil
 }
 
-// updating asks the rules about an update of one entry. blind says that it counts as a
-// change in any case.
-func (ds *DataSource) updating(ctx context.Context, id int64, data any) (values []any, blind bool, err error) {
+// judged is an update of one entry that the rules have let through.
+type judged struct {
+	values  []any // the data, in a list of one
+	blind   bool  // it counts as a change in any case
+	changed int64 // the commit that changed the entry last that they saw; 0 without rules
+}
+
+// updating asks the rules about an update of one entry.
+func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged, error) {
 	if ds.db.as == nil {
-		return []any{data}, false, nil
+		return judged{values: []any{data}}, nil
 	}
 	e, missing := ds.lookup(ctx, id)
 	if missing != nil && !isMissing(missing) {
-		return nil, false, missing
+		return judged{}, missing
 	}
 	req := security.Request{Operation: security.Update, EntryID: id, Stored: []document.Value{dataOf(e)}}
-	values, err = ds.sending(ctx, req, []any{data}, true)
+	values, err := ds.sending(ctx, req, []any{data}, true)
 	if err := firstError(err, missing); err != nil {
-		return nil, false, err
+		return judged{}, err
 	}
-	blind, err = ds.blind(ctx, e, values[0])
-	return values, blind, err
+	blind, err := ds.blind(ctx, e, values[0])
+	return judged{values, blind, e.Changed}, err
 }
 
 // BulkResult tells what a bulk write did.
@@ -361,6 +380,9 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 		if last, err = ds.emptying(ctx); err != nil {
 			return BulkResult{}, err
 		}
+	}
+	if err := ds.naming(ctx, b.columns, data); err != nil {
+		return BulkResult{}, err
 	}
 	data, err := ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
 	if err != nil {

@@ -144,7 +144,7 @@ func operandMeets(operand document.Value, op comparison, want string) bool {
 	case equals:
 		return same(equal, want)
 	case notEquals:
-		return same(operand.Field("$ne"), want) || isScalar(equal) && !alike(equal, want)
+		return excludes(operand.Field("$ne"), want) || isScalar(equal) && !alike(equal, want)
 	}
 	return isScalar(equal) && holds(equal, want) ||
 		likeHolds(operand.Field("$like"), want) || likeHolds(lower(operand.Field("$iLike")), strings.ToLower(want))

@@ -95,16 +95,31 @@ func alike(v document.Value, want string) bool {
 	if same(v, want) {
 		return true
 	}
-	m, err := query.Compile(query.D{{Key: "c", Value: query.D{{Key: "$eq", Value: v}}}}, query.ForDataSource())
-	if err != nil {
-		return true
+	return slices.ContainsFunc(candidates(want), func(c document.Value) bool { return matches("$eq", v, c) })
+}
+
+// excludes reports whether {$ne: v} leaves out every value that has a text.
+func excludes(v document.Value, want string) bool {
+	if !same(v, want) {
+		return false
 	}
-	candidates := []any{want}
+	return !slices.ContainsFunc(candidates(want), func(c document.Value) bool { return same(c, want) && matches("$ne", v, c) })
+}
+
+// candidates are the values that a text may stand for.
+func candidates(want string) []document.Value {
+	list := []document.Value{document.Of(want)}
 	if want == "true" || want == "false" {
-		candidates = append(candidates, want == "true")
+		list = append(list, document.Of(want == "true"))
 	}
 	if n, err := document.Parse([]byte(want), document.Limits{}); err == nil && n.Kind() == document.Number {
-		candidates = append(candidates, n)
+		list = append(list, n)
 	}
-	return slices.ContainsFunc(candidates, func(c any) bool { return m.Match(map[string]any{"c": c}) })
+	return list
+}
+
+// matches reports whether a value meets an operand, true where that cannot be said.
+func matches(op string, operand, v document.Value) bool {
+	m, err := query.Compile(query.D{{Key: "c", Value: query.D{{Key: op, Value: operand}}}}, query.ForDataSource())
+	return err != nil || m.Match(map[string]any{"c": v})
 }

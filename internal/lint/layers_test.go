@@ -31,6 +31,7 @@ var layers = []layer{
 		"internal/document", "internal/template", "media", "storage/memory", "storage/bolt",
 		"storage", "internal/errs",
 	}},
+	{"security/script", 4, []string{"security", "internal/document"}}, // whoever imports it links an engine: the root must not
 	{"internal/plan", 4, []string{"query", "internal/index", "internal/column"}},
 	{"aggregate", 3, []string{"query", "internal/document", "internal/errs"}},
 	{"security", 3, []string{"query", "internal/document", "internal/template", "internal/errs"}},
@@ -84,6 +85,7 @@ var libraries = []library{
 	{"github.com/tidwall/btree", []string{"storage/..."}, false},
 	{"github.com/ohler55/ojg", []string{".", "cmd/...", "examples/..."}, false},
 	{"github.com/oklog/ulid/v2", []string{".", "hooks"}, false},
+	{"modernc.org/quickjs", []string{"security/script"}, false}, // JavaScript with limits on memory and depth, in pure Go
 	{"github.com/cespare/xxhash/v2", []string{"internal/document", "internal/layout", "internal/history"}, true},
 	{"pgregory.net/rapid", []string{"storage/storagetest"}, true},
 	{"go.uber.org/goleak", []string{"storage/storagetest"}, true},
