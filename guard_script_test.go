@@ -238,3 +238,34 @@ func TestGuardNotEquals(t *testing.T) {
 		t.Errorf("%d entries", len(list))
 	}
 }
+
+// TestGuardSiblings: without a token nobody is told which data sources there are.
+func TestGuardSiblings(t *testing.T) {
+	db := memoryDB(t, nil)
+	open := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "open", Public: new(true), Entries: []any{siftdb.M{"a": 1}}}))
+	private := table(t, db, "payroll")
+	nobody := open.As(security.Anonymous())
+	ask := func(name string, id int64) (texts [2]string) {
+		_, err := nobody.Find(ctx, siftdb.Query{Joins: []siftdb.Join{{Name: "j", DataSourceName: name, DataSourceID: id, On: siftdb.On{"a": "a"}}}})
+		from, _ := json.Marshal(name)
+		if name == "" {
+			from, _ = json.Marshal(id)
+		}
+		_, failed := nobody.Aggregate(ctx, `[{"$unionWith":{"coll":`+string(from)+`}}]`, siftdb.Query{})
+		for i, err := range []error{err, failed} {
+			var e *siftdb.Error
+			if !errors.As(err, &e) || !errors.Is(err, siftdb.ErrUnauthorised) || e.DataSourceID != 0 {
+				t.Errorf("%s %d: %v", name, id, err)
+				continue
+			}
+			texts[i] = e.Error()
+		}
+		return texts
+	}
+	if here, gone := ask("payroll", 0), ask("nothing", 0); here != gone {
+		t.Errorf("names are told apart: %q and %q", here, gone)
+	}
+	if here, gone := ask("", private.ID()), ask("", 4711); here != gone {
+		t.Errorf("ids are told apart: %q and %q", here, gone)
+	}
+}

@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 
 	"github.com/siftdb/siftdb/internal/errs"
@@ -131,7 +132,8 @@ func (j *joiner) authorize(ctx context.Context) error {
 	return nil
 }
 
-// readingSibling is reading for another data source, by its id or else its name.
+// readingSibling is reading for another data source, by its id or else its name. To
+// nobody it does not tell whether there is one (spec 14.2).
 func (ds *DataSource) readingSibling(ctx context.Context, id int64, name string, where any) (*DataSource, json.RawMessage, error) {
 	other := *ds
 	other.veil, other.at = nil, moment{}
@@ -141,10 +143,19 @@ func (ds *DataSource) readingSibling(ctx context.Context, id int64, name string,
 			return err
 		})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, ds.withheld(err)
 		}
 	}
-	return other.reading(ctx, security.Select, where)
+	guarded, ruled, err := other.reading(ctx, security.Select, where)
+	return guarded, ruled, ds.withheld(err)
+}
+
+// withheld is what nobody gets in place of an error that tells of another data source.
+func (ds *DataSource) withheld(err error) error {
+	if ds.db.as.IsAnonymous() && (isDenied(err) || errors.Is(err, ErrNotFound)) {
+		return nobody(0)
+	}
+	return err
 }
 
 // prepare reads what is needed before the parents are: the joined entries of
