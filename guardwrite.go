@@ -449,13 +449,22 @@ func (p *preparedCommit) guardDeletions(ctx context.Context) error {
 	for _, e := range p.commit.Entries {
 		kept[e.ID] = true
 	}
+	named := make(map[int64]bool, len(p.commit.Delete)) // and whether they are there
+	for _, id := range p.commit.Delete {
+		named[id] = false
+	}
 	goes := slices.DeleteFunc(all, func(e *Entry) bool {
-		return !slices.Contains(p.commit.Delete, e.ID) && (p.append || kept[e.ID])
+		_, asked := named[e.ID]
+		if asked {
+			named[e.ID] = true
+		}
+		return !asked && (p.append || kept[e.ID])
 	})
 	p.last = last
-	unknown := slices.ContainsFunc(p.commit.Delete, func(id int64) bool {
-		return !slices.ContainsFunc(goes, func(e *Entry) bool { return e.ID == id })
-	})
+	unknown := false
+	for _, there := range named {
+		unknown = unknown || !there
+	}
 	if unknown { // judged as an entry without columns, so that nobody learns which exist
 		goes = append(goes, nil)
 	}
