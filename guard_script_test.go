@@ -9,6 +9,7 @@ import (
 
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/media"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -123,6 +124,30 @@ func TestGuardConfirmed(t *testing.T) {
 		guardTRefused(t, "an update of what has been locked", err)
 		if got := must[*siftdb.Entry](t)(ds.FindByID(ctx, 1)).JSON(); !strings.Contains(string(got), `"Amount":1,`) {
 			t.Errorf("the entry is %s", got)
+		}
+	})
+	t.Run("update with files", func(t *testing.T) {
+		var ds *siftdb.DataSource
+		updates, store := 0, media.Memory()
+		db := memoryDB(t, &siftdb.Options{Media: store, Scripts: guardTScript(func(c security.ScriptCall) (string, []string) {
+			if c.Type == security.Update {
+				if updates++; updates == 2 { // the whole form
+					must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, 1, siftdb.M{"Locked": true}))
+				}
+			}
+			return guardTGrant, nil
+		})})
+		ds = must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", AccessRules: json.RawMessage(guardTByScript), Entries: []any{siftdb.M{"Amount": 1}}}))
+		bob := ds.As(&security.Principal{TokenID: 7, User: map[string]any{"Name": "bob"}})
+		form := siftdb.FormOf(siftdb.Part{Name: "File", FileName: "a.txt", Content: strings.NewReader("x")})
+		if _, err := bob.UpdateWithFiles(ctx, 1, form); !errors.Is(err, siftdb.ErrConflict) || updates < 2 {
+			t.Errorf("an update of what has been locked: %v", err)
+		}
+		if got := string(must[*siftdb.Entry](t)(ds.FindByID(ctx, 1)).JSON()); strings.Contains(got, "File") {
+			t.Errorf("the entry is %s", got)
+		}
+		for path, err := range store.List(ctx) {
+			t.Errorf("a file is left: %v %v", path, err)
 		}
 	})
 	t.Run("restore", func(t *testing.T) {
