@@ -41,10 +41,10 @@ type DataSourceInfo struct {
 	AppID           *int64
 	AppCapabilities json.RawMessage // any JSON; nil is null
 	Hooks           json.RawMessage // an array of objects; never nil
-	Encrypted       bool
-	Columns         []string // nil until a column is known
-	Type            *string  // non-nil hides the data source from management lists
-	Public          *bool    // nil is null and means false
+	Encrypted       bool            // everything stored of it is
+	Columns         []string        // nil until a column is known
+	Type            *string         // non-nil hides the data source from management lists
+	Public          *bool           // nil is null and means false
 	CreatedAt       time.Time
 	UpdatedAt       time.Time // moves with every change, of entries too
 
@@ -94,7 +94,7 @@ func (i DataSourceInfo) MarshalJSON() ([]byte, error) {
 func (s *source) info(head layout.Head) DataSourceInfo {
 	d := &s.def
 	i := DataSourceInfo{ID: s.id, Name: d.Name, OrganizationID: clonePtr(d.OrganizationID), AppID: clonePtr(d.AppID),
-		AppCapabilities: bytes.Clone(d.AppCapabilities), Hooks: bytes.Clone(d.Hooks),
+		AppCapabilities: bytes.Clone(d.AppCapabilities), Hooks: bytes.Clone(d.Hooks), Encrypted: d.Encrypted,
 		Columns: slices.Clone(s.columns), Type: clonePtr(d.Type), Public: clonePtr(d.Public),
 		CreatedAt: fromMillis(d.CreatedAt), UpdatedAt: fromMillis(head.UpdatedAt),
 		Definition: bytes.Clone(d.Definition), AccessRules: bytes.Clone(d.AccessRules), Bundle: clonePtr(d.Bundle),
@@ -193,10 +193,11 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 	if scope.AppID == nil && db.as != nil {
 		scope.AppID = db.as.AppID
 	}
-	from, to := layout.ByNameRange(name)
-	c := r.Scan(layout.Catalog, from, to, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		id := layout.ByNameSource(key)
+	ids, err := namesakes(r, name)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
 		head, _, err := layout.ReadHead(r, id)
 		if err != nil {
 			return 0, err
@@ -214,9 +215,6 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 		if found == 0 {
 			found = id
 		}
-	}
-	if err := c.Err(); err != nil {
-		return 0, err
 	}
 	if found == 0 {
 		return 0, errs.New(errs.NotFound, "data source %q does not exist", clipText(name))

@@ -187,9 +187,17 @@ var guardTMatrix = map[string]guardTRow{
 	"DB.RestoreDataSource": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.RestoreDataSource(ctx, c.trashed); return "", err }},
 	"DB.Purge":             {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Purge(ctx, c.ds.ID()) }},
 	"DB.Check":             {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Check(ctx); return "", err }},
-	"DB.Size":              {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
-	"DB.Changes":           {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},
-	"DB.Close":             {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // of the host's code, which has every handle
+	"DB.Compact":           {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Compact(ctx) }},
+	"DB.RotateKeys": {guardTHosts, func(c guardTCell) (string, error) { // without a keyring; who may not is told before
+		_, err := c.db.RotateKeys(ctx)
+		if isInvalid(err) {
+			err = nil
+		}
+		return "", err
+	}},
+	"DB.Size":    {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
+	"DB.Changes": {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},
+	"DB.Close":   {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // of the host's code, which has every handle
 	"DB.Files": {guardTTokens, func(c guardTCell) (string, error) {
 		return guardTText(c.db.Files().List(ctx, siftdb.FileQuery{}))
 	}},

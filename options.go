@@ -26,6 +26,9 @@ type Options struct {
 	// Hash is the operation hash of hooks; it must give the same text for the same text,
 	// always. Nil means an HMAC-SHA-256 whose key belongs to the store.
 	Hash func(text string) string
+	// Keys supplies the keys of encrypted data sources; nil means that there are none, and
+	// that no data source can be encrypted (spec 14.1).
+	Keys Keyring
 	// Media keeps the bytes of files; nil means that files are refused (spec 13). The
 	// store stays the caller's, who closes it after the database. One database uses it.
 	Media media.Store

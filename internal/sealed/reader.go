@@ -32,7 +32,11 @@ func (r *reader) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 func (r *reader) Scan(ks storage.Keyspace, from, to []byte, reverse bool) storage.Cursor {
 	c := r.raw.Scan(ks, from, to, reverse)
 	if source := layout.ContentOfRange(ks, from, to); source != 0 {
-		if keys, err := r.of(source); err == nil && keys == nil {
+		keys, err := r.of(source)
+		if err != nil {
+			return &cursor{err: err}
+		}
+		if keys == nil {
 			return c
 		}
 	}
