@@ -189,14 +189,22 @@ func (db *DB) DataSourceByName(ctx context.Context, name string, scope Scope) (*
 
 // findByName returns the id of the data source that DataSourceByName finds.
 func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, error) {
-	var found int64
 	if scope.AppID == nil && db.as != nil {
 		scope.AppID = db.as.AppID
 	}
+	return db.findNamed(r, name, scope.AppID, func(d *definition) bool {
+		return scope.OrganizationID == nil || equalPtr(d.OrganizationID, scope.OrganizationID)
+	})
+}
+
+// findNamed returns the id of the data source of a name that fits: the first one of an
+// app, else the one with the lowest id.
+func (db *DB) findNamed(r storage.Reader, name string, app *int64, fits func(*definition) bool) (int64, error) {
 	ids, err := namesakes(r, name)
 	if err != nil {
 		return 0, err
 	}
+	var found int64
 	for _, id := range ids {
 		head, _, err := layout.ReadHead(r, id)
 		if err != nil {
@@ -206,10 +214,10 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 		if err != nil {
 			return 0, err
 		}
-		if head.Trashed || src.def.Name != name || !db.sees(&src.def) || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
+		if head.Trashed || src.def.Name != name || !db.sees(&src.def) || !fits(&src.def) {
 			continue
 		}
-		if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
+		if app != nil && equalPtr(src.def.AppID, app) {
 			return id, nil
 		}
 		if found == 0 {

@@ -98,6 +98,9 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 		return nil, denied.On(src.id, src.def.Name)
 	}
 	req.Public = src.def.Public != nil && *src.def.Public
+	reader := ds.lookUps(src)
+	defer reader.close()
+	req.Reader, req.Report = reader, ds.db.reporting(src.id)
 	grant, err := policy.Decide(ctx, ds.db.as, req, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {

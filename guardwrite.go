@@ -264,6 +264,9 @@ func (ds *DataSource) restoring(ctx context.Context, version int64) (last int64,
 			r.Updates = append(r.Updates, c.After.doc)
 		}
 	}
+	reader := ds.lookUps(src)
+	defer reader.close()
+	r.Reader, r.Report = reader, ds.db.reporting(src.id)
 	err = policy.DecideRestore(ctx, ds.db.as, r, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {

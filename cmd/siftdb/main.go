@@ -38,6 +38,8 @@ The members of the list in --tokens:
    "organizationId": 123, "user": {"Email": "bob@acme.com"}}
 Only id and token are required. Of a token that is no admin's, the access rules of
 each data source decide. A token that is taken out of the file is refused at once.
+Rules may be JavaScript: {"script": "return {granted: user.Email === query.Email}"}.
+It runs in processes of its own, for three seconds at most; what fails is logged.
 `
 
 // What the command returns to the shell.
