@@ -21,9 +21,9 @@ import (
 
 // settings are the flags of serve.
 type settings struct {
-	addr, file, tokens, media, cors string
-	memory, verbose                 bool
-	rate                            int
+	addr, file, tokens, media, cors, keys string
+	memory, verbose                       bool
+	rate                                  int
 }
 
 // serve serves a database until the context ends.
@@ -35,6 +35,7 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	flags.BoolVar(&s.memory, "memory", false, "")
 	flags.StringVar(&s.tokens, "tokens", "", "")
 	flags.StringVar(&s.media, "media", "", "")
+	flags.StringVar(&s.keys, "keys", "", "")
 	flags.StringVar(&s.cors, "cors", "", "")
 	flags.IntVar(&s.rate, "rate", 0, "")
 	flags.BoolVar(&s.verbose, "verbose", false, "")
@@ -48,9 +49,14 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	keys, err := openKeys(s.keys)
+	if err != nil {
+		return err
+	}
 	logger := s.logger(log)
 	options, scripts := withScripts(logger)
 	defer scripts.Close()
+	options.Keys = keys
 	if s.media != "" {
 		dir, err := media.Dir(s.media)
 		if err != nil {
