@@ -60,7 +60,7 @@ func (ds *DataSource) reach(ctx context.Context) (*source, error) {
 // met is reach for a look-up: an anonymous caller meets public data sources only.
 func (ds *DataSource) met(ctx context.Context) error {
 	src, err := ds.reach(ctx)
-	if err == nil && ds.db.as.IsAnonymous() && (src.def.Public == nil || !*src.def.Public) {
+	if err == nil && ds.db.as.IsAnonymous() && !src.public() {
 		err = nobody(ds.id)
 	}
 	return err
@@ -75,8 +75,12 @@ func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*Dat
 		return ds, nil, nil
 	}
 	src, err := ds.reach(ctx)
-	if err != nil || ds.db.as.Admin {
+	if err != nil {
 		return ds, nil, err
+	}
+	other := *ds
+	if other.ruled = src.revision; ds.db.as.Admin {
+		return &other, nil, nil
 	}
 	if ds.at.kind != latest && ds.db.as.IsAnonymous() {
 		return nil, nil, nobody(ds.id) // versions need a token (spec 14.2)
@@ -85,10 +89,12 @@ func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*Dat
 	if err != nil {
 		return nil, nil, err
 	}
-	other := *ds
-	other.veil = newVeil(grant.Hides, src.def.excluded())
+	other.veil = newVeil(grant.Columns, src.def.excluded())
 	return &other, grant, nil
 }
+
+// public reports whether the data source may be read without a token (spec 14.2).
+func (s *source) public() bool { return s.def.Public != nil && *s.def.Public }
 
 // decide asks the rules of a data source about a request.
 func (ds *DataSource) decide(ctx context.Context, src *source, req security.Request) (*security.Grant, error) {
@@ -97,7 +103,7 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 		denied := &security.Denied{Operation: req.Operation, Reason: err.Error()}
 		return nil, denied.On(src.id, src.def.Name)
 	}
-	req.Public = src.def.Public != nil && *src.def.Public
+	req.Public = src.public()
 	grant, err := policy.Decide(ctx, ds.db.as, req, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {
@@ -245,8 +251,7 @@ func (s *source) shownTo(p *security.Principal) (*veil, error) {
 	if err != nil {
 		return nil, err
 	}
-	public := s.def.Public != nil && *s.def.Public
-	return newVeil(policy.Visible(p, public).Hides, s.def.excluded()), nil
+	return newVeil(policy.Visible(p, s.public()), s.def.excluded()), nil
 }
 
 // creating checks what a principal wants to create: it belongs to the organization

@@ -36,6 +36,7 @@ type entryForm struct {
 	data    formData
 	up      *uploading // nil before the first file
 	changed int64      // of an update: the commit that changed the entry last that the rules saw; 0 without rules
+	sees    sees       // and what is seen of it
 }
 
 func (ds *DataSource) withFiles(ctx context.Context, in *entryForm) (*Entry, error) {
@@ -151,7 +152,7 @@ func (in *entryForm) judge(ctx context.Context, data D) (document.Value, error) 
 	default:
 		var j judged
 		j, err = in.ds.updating(ctx, in.id, data)
-		values, in.changed = j.values, j.changed
+		values, in.changed, in.sees = j.values, j.changed, j.sees
 	}
 	if err != nil {
 		return document.Value{}, err
@@ -278,7 +279,7 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 			return nil, patch, err
 		}
 		// Files are news in any case.
-		data, _, err := ds.updatedData(ctx, chain, before.doc, before.doc, flat, true, label)
+		data, _, err := ds.updatedData(ctx, chain, before.doc, before.doc, flat, in.sees, true, label)
 		if err != nil {
 			return nil, patch, err
 		}

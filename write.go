@@ -199,8 +199,8 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 // entry is no longer the one that they judged.
 func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged, options []WriteOption) (*Entry, error) {
 	values, blind := judged.values, judged.blind
-	entry, done, err := ds.updateHooked(ctx, id, judged, options)
-	if err != nil || done {
+	entry, seen, err := ds.updateHooked(ctx, id, judged, options)
+	if err != nil || entry != nil {
 		return entry, err
 	}
 	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
@@ -209,7 +209,7 @@ func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged,
 		if err := st.concerned(id, &before); err != nil {
 			return err
 		}
-		if judged.changed != 0 && before.Changed != judged.changed {
+		if seen != 0 && before.Changed != seen {
 			return errMoved
 		}
 		patch, err := st.confirm(r)
@@ -323,6 +323,7 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 // judged is an update of one entry that the rules have let through.
 type judged struct {
 	values  []any // the data, in a list of one
+	sees    sees  // what is seen of the entry
 	blind   bool  // it counts as a change in any case
 	changed int64 // the commit that changed the entry last that they saw; 0 without rules
 }
@@ -341,8 +342,16 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 	if err := firstError(err, missing); err != nil {
 		return judged{}, err
 	}
-	blind, err := ds.blind(ctx, e, values[0])
-	return judged{values, blind, e.Changed}, err
+	l, err := ds.looking(ctx)
+	if err != nil {
+		return judged{}, err
+	}
+	seen, err := l.at(ctx, e)
+	if err != nil {
+		return judged{}, err
+	}
+	blind, err := seen.blind(values[0])
+	return judged{values, seen, blind, e.Changed}, err
 }
 
 // BulkResult tells what a bulk write did.
@@ -371,13 +380,24 @@ type bulkWrite struct {
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
+	for range maxTries {
+		result, err := ds.bulkOnce(ctx, data, b, options)
+		if !errors.Is(err, errMoved) {
+			return result, err
+		}
+	}
+	return BulkResult{}, ds.overtaken()
+}
+
+// bulkOnce is one try; errMoved when what goes is not what the rules judged.
+func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
 	if err := ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
-	last := int64(-1)
+	var judged goes
 	if b.replace && !ds.db.as.Unrestricted() {
 		var err error
-		if last, err = ds.emptying(ctx); err != nil {
+		if judged, err = ds.emptying(ctx, nil, nil); err != nil {
 			return BulkResult{}, err
 		}
 	}
@@ -400,11 +420,8 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	var result BulkResult
 	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("import")
-		if last >= 0 && st.head.Last != last {
-			return ds.overtaken()
-		}
 		if b.replace {
-			if err := st.removeAll(nil); err != nil {
+			if err := st.removeAll(nil, judged); err != nil {
 				return err
 			}
 		}
@@ -425,33 +442,4 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	}
 	result.Version = version
 	return result, nil
-}
-
-// emptying asks the rules whether everything may be deleted, and returns the last
-// commit that they saw.
-func (ds *DataSource) emptying(ctx context.Context) (last int64, err error) {
-	entries, last, err := ds.snapshotAll(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return last, ds.leaving(ctx, entries)
-}
-
-// removeAll deletes every entry, apart from those in keep.
-func (st *sourceTx) removeAll(keep map[int64]bool) error {
-	from, to := layout.EntryRange(st.id, 0)
-	c := st.t.w.Scan(layout.Entries, from, to, false)
-	var rec layout.Record
-	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if keep[layout.EntryID(key)] {
-			continue
-		}
-		if err := rec.DecodeEntry(key, value); err != nil {
-			return err
-		}
-		if err := st.remove(&rec); err != nil {
-			return err
-		}
-	}
-	return c.Err()
 }
