@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -140,6 +141,9 @@ func (ds *DataSource) reading(ctx context.Context, op security.Operation, where 
 	var ruled json.RawMessage
 	if grant != nil && grant.Where.Kind() == document.Object && !document.Equal(grant.Where, asked) {
 		ruled = document.AppendJSON(nil, grant.Where)
+		if err := usable(ruled); err != nil {
+			return nil, nil, err
+		}
 		where = ruled
 	}
 	hooked, err := ds.beforeQuery(ctx, where) // after the rules (spec 10.4)
@@ -147,6 +151,17 @@ func (ds *DataSource) reading(ctx context.Context, op security.Operation, where 
 		hooked = ruled
 	}
 	return guarded, hooked, err
+}
+
+// usable makes sure that a where that a script has changed can be used, in one dialect or
+// the other. What is wrong with it is not for its caller to see.
+func usable(where any) error {
+	for _, d := range []query.Dialect{query.Sift, query.Strict} {
+		if _, err := query.Compile(where, query.ForDataSource(), query.WithDialect(d)); err == nil {
+			return nil
+		}
+	}
+	return errs.At(errs.InvalidQuery, "where", "what the rules made of the where cannot be used")
 }
 
 // whereValue reads a where as a value; absent for none.

@@ -36,6 +36,9 @@ func (ds *DataSource) meets(ctx context.Context, grant *security.Grant, e *Entry
 	if grant == nil || grant.Where.Kind() != document.Object {
 		return true, nil
 	}
+	if err := usable(grant.Where); err != nil {
+		return false, err
+	}
 	m, err := query.Compile(grant.Where, query.ForDataSource())
 	if err != nil {
 		return false, err
