@@ -237,7 +237,7 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 	if more != nil {
 		doc = document.Merge(nil, doc, more)
 	}
-	_, changed, err := st.change(&before, doc, before.Order, false)
+	_, changed, err := st.change(&before, doc, before.Order, false, nil)
 	return changed, err
 }
 

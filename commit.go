@@ -195,11 +195,12 @@ type preparedCommit struct {
 	orders  [][]byte // of each member
 
 	// Of a principal to which rules apply:
-	goes  goes             // what is deleted
-	add   bool             // columns are only added
-	grant *security.Grant  // of the updates
-	sees  map[int64]sees   // what is seen of the entries that are updated
-	blind func(i int) bool // whether a member counts as a change in any case
+	goes   goes             // what is deleted
+	add    bool             // columns are only added
+	grant  *security.Grant  // of the updates
+	sees   map[int64]sees   // what is seen of the entries that are updated
+	unseen map[int64]names  // the columns that are sent of each and not seen
+	blind  func(i int) bool // whether a member counts as a change in any case
 
 	// The entries that rules and hooks were evaluated on, the commits that changed them
 	// last, where that matters, and the members that hold the whole data to be stored.
@@ -297,7 +298,7 @@ func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 		if remove[id] {
 			continue
 		}
-		if _, _, err := st.change(&u.before, u.doc, u.order, u.force); err != nil {
+		if _, _, err := st.change(&u.before, u.doc, u.order, u.force, p.sees[id].or(p.unseen[id])); err != nil {
 			return nil, err
 		}
 	}

@@ -2,10 +2,14 @@ package siftdb
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"maps"
+	"strings"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -90,22 +94,38 @@ func seenThrough(guarded *DataSource) sees {
 	return func(column string) bool { return !guarded.veil.hides(column) }
 }
 
-// blind reports whether a principal may not read a column that it sends: a write of it
+// names is a set of columns.
+type names map[string]bool
+
+// unseen returns the columns that a principal sends and may not read: a write of one
 // counts as a change in any case, so that nobody can guess what is stored (spec 8.2).
-func (s sees) blind(sent any) (bool, error) {
+func (s sees) unseen(sent any) (names, error) {
 	if s == nil {
-		return false, nil
+		return nil, nil
 	}
 	data, err := document.FromGo(sent, document.Limits{})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
+	var list names
 	for key := range data.Fields() {
-		if !s(key) {
-			return true, nil
+		if s(key) {
+			continue
 		}
+		if list == nil {
+			list = make(names)
+		}
+		list[strings.Clone(key)] = true
 	}
-	return false, nil
+	return list, nil
+}
+
+// or is s, and some columns more.
+func (s sees) or(more names) sees {
+	if s == nil || len(more) == 0 {
+		return s
+	}
+	return func(column string) bool { return s(column) || more[column] }
 }
 
 // look finds out what the principal sees of the entries that the commit updates. Where
@@ -115,7 +135,7 @@ func (p *preparedCommit) look(ctx context.Context, data []any) error {
 	if err != nil {
 		return err
 	}
-	p.sees, p.seen = make(map[int64]sees), make(map[int64]int64)
+	p.sees, p.unseen, p.seen = make(map[int64]sees), make(map[int64]names), make(map[int64]int64)
 	blind := make([]bool, len(data))
 	for i, c := range p.commit.Entries {
 		if c.ID == 0 {
@@ -127,12 +147,17 @@ func (p *preparedCommit) look(ctx context.Context, data []any) error {
 				p.sees[c.ID] = seen
 			}
 		}
+		var unseen names
 		if err == nil {
-			blind[i], err = seen.blind(data[i])
+			unseen, err = seen.unseen(data[i])
 		}
 		if err != nil {
 			return err
 		}
+		if blind[i] = len(unseen) > 0; blind[i] && p.unseen[c.ID] == nil {
+			p.unseen[c.ID] = make(names)
+		}
+		maps.Copy(p.unseen[c.ID], unseen)
 	}
 	p.blind = func(i int) bool { return blind[i] }
 	return nil
@@ -200,4 +225,26 @@ func replaced(st *sourceTx, keeps func(string) bool, before, doc []byte) []byte 
 		return before
 	}
 	return document.Merge(nil, part(true), doc)
+}
+
+// crowded refuses data that give an entry more keys than Limits.Keys allows, unless it
+// had as many. Of what a principal does not see only what it sends counts, so that the
+// limit does not tell how much there is; but no entry has more than twice as many.
+func (st *sourceTx) crowded(before *layout.Record, doc []byte, counts sees) error {
+	limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000)
+	n := document.Stored(doc, nil).Len()
+	if limit < 0 || n <= limit || n <= 2*limit && st.keys(doc, counts) <= max(limit, st.keys(before.Doc, counts)) || n <= document.Stored(before.Doc, nil).Len() {
+		return nil
+	}
+	return &Error{Code: errs.InvalidInput, DataSourceID: st.id, EntryID: before.ID, Message: "entry " + itoa(before.ID) + " would have more than " + itoa(int64(limit)) + " keys"}
+}
+
+// keys counts the keys of a document that count.
+func (st *sourceTx) keys(doc []byte, counts sees) (n int) {
+	for key := range document.Stored(doc, st.src.names).Fields() {
+		if counts == nil || counts(key) {
+			n++
+		}
+	}
+	return n
 }

@@ -182,11 +182,11 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged,
 		if judged.changed != 0 && before.Changed != judged.changed {
 			return nil, 0, errMoved
 		}
-		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.sees, judged.blind, opts.source)
+		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.sees, judged.blind(), opts.source)
 		if err != nil || !changed {
 			return nil, before.Changed, err
 		}
-		_, err = ds.writeRows(ctx, []any{data}, false, options, func(st *sourceTx, r *rows) error {
+		_, err = ds.writeRows(ctx, []any{whole{data}}, false, options, func(st *sourceTx, r *rows) error {
 			st.begin("update")
 			var rec layout.Record
 			if err := st.concerned(id, &rec); err != nil {
@@ -200,7 +200,7 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged,
 				return err
 			}
 			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind)
+			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind(), judged.counts())
 			entry = newEntry(st.id, st.src.names, &after)
 			return err
 		})
@@ -295,7 +295,7 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i i
 		return err
 	}
 	if now[id] = saved; changed {
-		data[i], p.whole[i] = saved, true
+		data[i], p.whole[i] = whole{saved}, true
 	}
 	return nil
 }

@@ -36,7 +36,8 @@ type entryForm struct {
 	data    formData
 	up      *uploading // nil before the first file
 	changed int64      // of an update: the commit that changed the entry last that the rules saw; 0 without rules
-	sees    sees       // and what is seen of it
+	counts  sees       // the columns that the limit of keys is about
+	sees    sees       // what is seen of that entry
 }
 
 func (ds *DataSource) withFiles(ctx context.Context, in *entryForm) (*Entry, error) {
@@ -152,7 +153,7 @@ func (in *entryForm) judge(ctx context.Context, data D) (document.Value, error) 
 	default:
 		var j judged
 		j, err = in.ds.updating(ctx, in.id, data)
-		values, in.changed, in.sees = j.values, j.changed, j.sees
+		values, in.changed, in.sees, in.counts = j.values, j.changed, j.sees, j.counts()
 	}
 	if err != nil {
 		return document.Value{}, err
@@ -283,7 +284,7 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 		if err != nil {
 			return nil, patch, err
 		}
-		_, err = ds.writeRows(ctx, []any{data}, false, in.options, func(st *sourceTx, r *rows) error {
+		_, err = ds.writeRows(ctx, []any{whole{data}}, false, in.options, func(st *sourceTx, r *rows) error {
 			st.begin("update")
 			var rec layout.Record
 			if err := st.concerned(in.id, &rec); err != nil {
@@ -297,7 +298,7 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 				return err
 			}
 			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, true)
+			after, _, err := st.change(&rec, docs[0], rec.Order, true, in.counts)
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -198,12 +197,11 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 // updateJudged is UpdateEntry with what the rules made of the data; errMoved when the
 // entry is no longer the one that they judged.
 func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged, options []WriteOption) (*Entry, error) {
-	values, blind := judged.values, judged.blind
 	entry, seen, err := ds.updateHooked(ctx, id, judged, options)
 	if err != nil || entry != nil {
 		return entry, err
 	}
-	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
+	_, err = ds.writeRows(ctx, judged.values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
 		var before layout.Record
 		if err := st.concerned(id, &before); err != nil {
@@ -217,7 +215,7 @@ func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged,
 			return err
 		}
 		st.meet(patch[0])
-		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, blind)
+		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, judged.blind(), judged.counts())
 		if err != nil {
 			return err
 		}
@@ -257,12 +255,13 @@ func unknownEntry(source, id int64) error {
 
 // change gives an entry new data and a new order, unless both are what they were and
 // force is false (spec 8.2). It returns the entry as it is now, and whether it changed.
-func (st *sourceTx) change(before *layout.Record, doc, order []byte, force bool) (layout.Record, bool, error) {
+// counts tells the columns that the limit of keys is about; nil is for all.
+func (st *sourceTx) change(before *layout.Record, doc, order []byte, force bool, counts sees) (layout.Record, bool, error) {
 	if !force && slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
 		return *before, false, nil
 	}
-	if limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000); limit > 0 && document.Stored(doc, nil).Len() > limit {
-		return *before, false, &Error{Code: errs.InvalidInput, DataSourceID: st.id, EntryID: before.ID, Message: "entry " + itoa(before.ID) + " would have more than " + itoa(int64(limit)) + " keys"}
+	if err := st.crowded(before, doc, counts); err != nil {
+		return *before, false, err
 	}
 	after := *before
 	after.Doc, after.Order = doc, order
@@ -324,7 +323,7 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 type judged struct {
 	values  []any // the data, in a list of one
 	sees    sees  // what is seen of the entry
-	blind   bool  // it counts as a change in any case
+	unseen  names // the columns that are sent and not seen
 	changed int64 // the commit that changed the entry last that they saw; 0 without rules
 }
 
@@ -350,9 +349,15 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 	if err != nil {
 		return judged{}, err
 	}
-	blind, err := seen.blind(values[0])
-	return judged{values, seen, blind, e.Changed}, err
+	unseen, err := seen.unseen(values[0])
+	return judged{values, seen, unseen, e.Changed}, err
 }
+
+// blind reports whether the update counts as a change in any case.
+func (j judged) blind() bool { return len(j.unseen) > 0 }
+
+// counts tells the columns that the limit of keys is about.
+func (j judged) counts() sees { return j.sees.or(j.unseen) }
 
 // BulkResult tells what a bulk write did.
 type BulkResult struct {
