@@ -265,14 +265,15 @@ func (ds *DataSource) lastCommit(ctx context.Context) (last int64, err error) {
 }
 
 // naming asks whether a write may name columns: those of the list that no row has are
-// asked for as an insert of them. A list without rows is asked for as a whole.
-func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) error {
+// asked for as an insert of them. A list without rows is asked for as a whole. It returns
+// the rows as far as it has read them, so that they are read once.
+func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) ([]any, error) {
 	if ds.db.as.Unrestricted() || len(columns) == 0 {
-		return nil
+		return data, nil
 	}
 	src, err := ds.reach(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known := make(map[string]bool)
 	if len(data) > 0 {
@@ -280,14 +281,16 @@ func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) 
 			known[c] = true
 		}
 	}
-	for _, row := range data {
-		v, err := document.FromGo(row, document.Limits{})
+	read := make([]any, len(data))
+	for i, row := range data {
+		v, err := document.FromGo(row, ds.db.opts.Limits.document())
 		if err != nil {
-			return err
+			return nil, rowError(i, err)
 		}
 		for key := range v.Fields() {
 			known[key] = true
 		}
+		read[i] = v
 	}
 	row := query.D{}
 	for _, c := range columns {
@@ -295,11 +298,10 @@ func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) 
 			row = append(row, query.E{Key: c})
 		}
 	}
-	if len(row) == 0 {
-		return nil
+	if len(row) > 0 {
+		_, _, err = ds.authorize(ctx, security.Request{Operation: security.Insert, Data: []document.Value{document.Of(row)}})
 	}
-	_, _, err = ds.authorize(ctx, security.Request{Operation: security.Insert, Data: []document.Value{document.Of(row)}})
-	return err
+	return read, err
 }
 
 // guard asks the rules about a commit: once for each kind of change that occurs, with
@@ -312,7 +314,7 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 		return data, err
 	}
 	p.add = true
-	err := p.ds.naming(ctx, p.columns, data)
+	data, err := p.ds.naming(ctx, p.columns, data)
 	if err != nil {
 		return nil, err
 	}

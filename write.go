@@ -406,10 +406,11 @@ func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, opt
 			return BulkResult{}, err
 		}
 	}
-	if err := ds.naming(ctx, b.columns, data); err != nil {
+	data, err := ds.naming(ctx, b.columns, data)
+	if err != nil {
 		return BulkResult{}, err
 	}
-	data, err := ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
+	data, err = ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
 	if err != nil {
 		return BulkResult{}, err
 	}
