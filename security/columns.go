@@ -97,7 +97,8 @@ func (c Columns) Limited() bool {
 	return !slices.ContainsFunc(c.oneOf, func(l limits) bool { return !l.limited() })
 }
 
-// Without returns Columns that hide other names, too, such as those of `definition.exclude`.
+// Without returns Columns that hide other names, too, such as those of `definition.exclude`. That
+// of the id of a file follows the column of the file, unless a rule includes it.
 func (c Columns) Without(names ...string) Columns {
 	if len(names) == 0 {
 		return c
