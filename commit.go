@@ -12,6 +12,7 @@ import (
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 )
 
 // Commit is a set of inserts, updates and deletions that are applied together
@@ -127,7 +128,7 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 			}
 		}
 		results, err := db.applyAll(ctx, prepared, options)
-		if !errors.Is(err, errStale) {
+		if !errors.Is(err, errStale) && !errors.Is(err, errMoved) {
 			return results, err
 		}
 		for _, p := range prepared {
@@ -194,15 +195,18 @@ type preparedCommit struct {
 	orders  [][]byte // of each member
 
 	// Of a principal to which rules apply:
-	last  int64             // the last commit that the rules of deletions saw; -1 for any
-	add   bool              // columns are only added
-	blind func(i int) bool  // whether a member counts as a change in any case
-	keeps func(string) bool // the columns that stay when data are replaced; nil for none
+	goes   goes             // what is deleted
+	add    bool             // columns are only added
+	grant  *security.Grant  // of the updates
+	sees   map[int64]sees   // what is seen of the entries that are updated
+	unseen map[int64]names  // the columns that are sent of each and not seen
+	blind  func(i int) bool // whether a member counts as a change in any case
 
-	// Where hooks ran: the members that hold the whole data to be stored, and the commits
-	// that changed the entries last that they were evaluated on.
-	whole map[int]bool
-	seen  map[int64]int64
+	// The entries that rules and hooks were evaluated on, the commits that changed them
+	// last, where that matters, and the members that hold the whole data to be stored.
+	entries map[int64]*Entry
+	seen    map[int64]int64
+	whole   map[int]bool
 }
 
 // prepare checks the form of a commit and encodes its data.
@@ -220,7 +224,7 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit) (*preparedCommit, er
 		return nil, err
 	}
 	c := sc.Commit
-	p := &preparedCommit{ds: sc.DataSource, commit: c, append: c.Delete != nil, last: -1}
+	p := &preparedCommit{ds: sc.DataSource, commit: c, append: c.Delete != nil}
 	if c.Append != nil {
 		p.append = *c.Append
 	}
@@ -267,9 +271,6 @@ type staged struct {
 func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 	st.begin("commit")
 	st.label = p.commit.Source
-	if p.last >= 0 && st.head.Last != p.last {
-		return nil, errStale
-	}
 	docs, err := st.confirm(p.rows)
 	if err != nil {
 		return nil, err
@@ -297,7 +298,7 @@ func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 		if remove[id] {
 			continue
 		}
-		if _, _, err := st.change(&u.before, u.doc, u.order, u.force); err != nil {
+		if _, _, err := st.change(&u.before, u.doc, u.order, u.force, p.sees[id].or(p.unseen[id])); err != nil {
 			return nil, err
 		}
 	}
@@ -345,7 +346,7 @@ func (p *preparedCommit) stage(st *sourceTx, docs [][]byte) (map[int64]*staged, 
 		case p.commit.Extend:
 			u.doc = document.Merge(nil, u.doc, docs[i])
 		default:
-			u.doc = p.replaced(st, u.doc, docs[i])
+			u.doc = replaced(st, p.keeping(e.ID), u.doc, docs[i])
 		}
 		if e.Order != nil {
 			u.order = p.orders[i]
@@ -377,15 +378,10 @@ func (p *preparedCommit) removals(st *sourceTx, updates map[int64]*staged, remov
 		for id := range updates {
 			keep[id] = !remove[id]
 		}
-		return st.removeAll(keep)
+		return st.removeAll(keep, p.goes)
 	}
-	var rec layout.Record
 	for _, id := range slices.Sorted(maps.Keys(remove)) {
-		ok, err := st.get(id, &rec)
-		if err == nil && ok {
-			err = st.remove(&rec)
-		}
-		if err != nil {
+		if err := st.removeNamed(id, p.goes); err != nil {
 			return err
 		}
 	}

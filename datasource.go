@@ -27,6 +27,7 @@ type DataSource struct {
 	at      moment
 	session *security.Session
 	veil    *veil // what is hidden from whoever reads; nil hides nothing
+	ruled   int64 // the revision of the definition whose rules were asked; 0 when none were
 }
 
 // ID returns the id of the data source.
@@ -119,6 +120,9 @@ func (ds *DataSource) Info(ctx context.Context) (DataSourceInfo, error) {
 	}
 	if err := ds.met(ctx); err != nil {
 		return info, err
+	}
+	if ds.at.kind != latest && ds.db.as.IsAnonymous() {
+		return info, nobody(ds.id) // versions need a token (spec 14.2)
 	}
 	err = ds.db.view(ctx, func(r storage.Reader) error {
 		st, err := ds.stateAt(r)

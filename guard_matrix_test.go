@@ -98,14 +98,14 @@ var guardTMatrix = map[string]guardTRow{
 		return guardTText(guardTFirst(c.ds.AggregateEach(ctx, `[]`, siftdb.Query{})))
 	}},
 	"DataSource.Explain": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Explain(ctx, siftdb.Query{})) }},
-	"DataSource.Live": {guardTReads, func(c guardTCell) (string, error) {
+	"DataSource.Live": {guardTPasts, func(c guardTCell) (string, error) {
 		u, err := guardTFirst(c.ds.Live(ctx, siftdb.Query{}))
 		if err != nil {
 			return "", err
 		}
 		return guardTText(u.Entered, nil)
 	}},
-	"DataSource.Subscribe": {guardTReads, func(c guardTCell) (string, error) {
+	"DataSource.Subscribe": {guardTPasts, func(c guardTCell) (string, error) {
 		return guardTWatch(c, func(fn func(any)) (*siftdb.Subscription, error) {
 			return c.ds.Subscribe(ctx, siftdb.SubscribeOptions{}, func(x siftdb.Changes) { fn(x) })
 		})
@@ -156,10 +156,11 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.Update": {guardTManages, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Update(ctx, siftdb.DataSourceUpdate{Name: new("x")}))
 	}},
-	"DataSource.Delete": {guardTManages, func(c guardTCell) (string, error) { return "", c.ds.Delete(ctx) }},
-	"DataSource.Info":   {guardTHandles, func(c guardTCell) (string, error) { return guardTText(c.ds.Info(ctx)) }},
-	"DataSource.ID":     {guardTAnybody, func(c guardTCell) (string, error) { return fmt.Sprint(c.ds.ID()), nil }},
-	"DataSource.As":     {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Find(ctx, siftdb.Query{})) }},
+	"DataSource.Delete":   {guardTManages, func(c guardTCell) (string, error) { return "", c.ds.Delete(ctx) }},
+	"DataSource.Info":     {guardTHandles, func(c guardTCell) (string, error) { return guardTText(c.ds.Info(ctx)) }},
+	"DataSource.Info old": {guardTWants{"ok", "ok", "ok", "ok", guardT401, guardT401, guardT404, "ok"}, func(c guardTCell) (string, error) { return guardTText(c.ds.At(c.version).Info(ctx)) }},
+	"DataSource.ID":       {guardTAnybody, func(c guardTCell) (string, error) { return fmt.Sprint(c.ds.ID()), nil }},
+	"DataSource.As":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Find(ctx, siftdb.Query{})) }},
 	"DataSource.WithSession": {guardTReads, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.WithSession(&security.Session{UUID: "x"}).Find(ctx, siftdb.Query{}))
 	}},
@@ -258,7 +259,7 @@ var guardTMatrix = map[string]guardTRow{
 		r, err := guardTTable(c).Commit(ctx, siftdb.TableCommit[guardTTyped]{Append: new(true), ReturnEntries: true, Entries: []siftdb.TableEntry[guardTTyped]{{Value: guardTTyped{Name: "new"}}}})
 		return fmt.Sprintf("%+v", r), err
 	}},
-	"Table.Subscribe": {guardTReads, func(c guardTCell) (string, error) {
+	"Table.Subscribe": {guardTPasts, func(c guardTCell) (string, error) {
 		return guardTWatch(c, func(fn func(any)) (*siftdb.Subscription, error) {
 			return guardTTable(c).Subscribe(ctx, siftdb.SubscribeOptions{}, func(x siftdb.TableChanges[guardTTyped]) { fn(x.Inserted[0].Value) })
 		})

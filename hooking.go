@@ -159,33 +159,34 @@ var errMoved = errors.New("the entry has been changed meanwhile")
 
 // updateHooked is UpdateEntry for a data source with hooks that change updates: they
 // are evaluated on the stored entry, and the transaction confirms that it is still the
-// same. done is false when there are no such hooks, or nothing changes.
-func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged, options []WriteOption) (entry *Entry, done bool, err error) {
+// same. It returns no entry when there are no such hooks, or nothing changes; then seen
+// is the commit that changed the entry last for which that holds, 0 for any.
+func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged, options []WriteOption) (entry *Entry, seen int64, err error) {
 	_, chain, err := ds.hooked(ctx)
 	if err != nil || !chain.Changes(hooks.BeforeSave) && !chain.Changes(hooks.Update) {
-		return nil, false, err
+		return nil, judged.changed, err
 	}
 	opts, err := makeWriteOptions(options)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	patch, err := ds.sent(judged.values[0], true)
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	for range maxTries {
 		before, err := ds.findByID(ctx, id)
 		if err != nil {
-			return nil, false, err
+			return nil, 0, err
 		}
 		if judged.changed != 0 && before.Changed != judged.changed {
-			return nil, false, errMoved
+			return nil, 0, errMoved
 		}
-		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.blind, opts.source)
+		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.sees, judged.blind(), opts.source)
 		if err != nil || !changed {
-			return nil, false, err
+			return nil, before.Changed, err
 		}
-		_, err = ds.writeRows(ctx, []any{data}, false, options, func(st *sourceTx, r *rows) error {
+		_, err = ds.writeRows(ctx, []any{whole{data}}, false, options, func(st *sourceTx, r *rows) error {
 			st.begin("update")
 			var rec layout.Record
 			if err := st.concerned(id, &rec); err != nil {
@@ -199,21 +200,21 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged,
 				return err
 			}
 			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind)
+			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind(), judged.counts())
 			entry = newEntry(st.id, st.src.names, &after)
 			return err
 		})
 		if !errors.Is(err, errMoved) {
-			return entry, err == nil, err
+			return entry, 0, err
 		}
 	}
-	return nil, false, ds.overtaken()
+	return nil, 0, ds.overtaken()
 }
 
 // updatedData runs the hooks on an update that puts a patch over some data, and returns
 // the whole data to store. changed is false for an update that changes nothing, on
 // which no hooks run (spec 8.2).
-func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, stored, under, patch document.Value, blind bool, label string) (data document.Value, changed bool, err error) {
+func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, stored, under, patch document.Value, seen sees, blind bool, label string) (data document.Value, changed bool, err error) {
 	if data, err = mergeValues(under, patch); err != nil {
 		return data, false, err
 	}
@@ -224,29 +225,9 @@ func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, store
 	if err != nil {
 		return data, false, err
 	}
-	readable, err := ds.readable(ctx)
-	if err != nil {
-		return data, false, err
-	}
-	data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Update, Data: data, Stored: stored, Source: label, Hash: hash, Readable: readable,
+	data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Update, Data: data, Stored: stored, Source: label, Hash: hash, Readable: seen,
 		Sent: func(column string) bool { return patch.Field(column).Kind() != document.Absent }})
 	return data, err == nil, err
-}
-
-// readable tells the columns that the principal may read; nil means all.
-func (ds *DataSource) readable(ctx context.Context) (func(string) bool, error) {
-	if ds.db.as.Unrestricted() {
-		return nil, nil
-	}
-	src, err := ds.reach(ctx)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := src.shownTo(ds.db.as)
-	if err != nil {
-		return nil, err
-	}
-	return func(column string) bool { return !shown.hides(column) }, nil
 }
 
 // hook runs the hooks that a commit lists on its members, as they are about to be
@@ -262,7 +243,9 @@ func (p *preparedCommit) hook(ctx context.Context, data []any) ([]any, error) {
 	}
 	inserts, updates := runs(InsertEvent, hooks.Insert), runs(UpdateEvent, hooks.Update)
 	data = slices.Clone(data)
-	p.whole, p.seen = make(map[int]bool), make(map[int64]int64)
+	if p.whole = make(map[int]bool); p.seen == nil {
+		p.seen = make(map[int64]int64)
+	}
 	now := make(map[int64]document.Value)
 	for i, e := range p.commit.Entries {
 		switch {
@@ -287,7 +270,7 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i i
 	id := p.commit.Entries[i].ID
 	stored, ok := now[id]
 	if !ok {
-		e, err := p.ds.findByID(ctx, id)
+		e, err := p.stored(ctx, id)
 		if isMissing(err) {
 			return nil // the transaction says so, of all of them
 		}
@@ -303,28 +286,28 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i i
 	under := stored
 	if !p.commit.Extend {
 		var rest document.Value
-		if under, rest = p.parted(stored); sameText(rest, patch) {
+		if under, rest = parted(stored, p.keeping(id)); sameText(rest, patch) {
 			under, patch = stored, document.Of(query.D{}) // nothing changes
 		}
 	}
-	saved, changed, err := p.ds.updatedData(ctx, chain, stored, under, patch, p.blind != nil && p.blind(i), p.commit.Source)
+	saved, changed, err := p.ds.updatedData(ctx, chain, stored, under, patch, p.sees[id], p.blind != nil && p.blind(i), p.commit.Source)
 	if err != nil {
 		return err
 	}
 	if now[id] = saved; changed {
-		data[i], p.whole[i] = saved, true
+		data[i], p.whole[i] = whole{saved}, true
 	}
 	return nil
 }
 
 // parted parts data that are replaced into the columns that stay and the others.
-func (p *preparedCommit) parted(stored document.Value) (stay, rest document.Value) {
-	if p.keeps == nil {
+func parted(stored document.Value, keeps func(string) bool) (stay, rest document.Value) {
+	if keeps == nil {
 		return document.Of(query.D{}), stored
 	}
 	stays, goes := query.D{}, query.D{}
 	for name, v := range stored.Fields() {
-		if e := (query.E{Key: strings.Clone(name), Value: v}); p.keeps(name) {
+		if e := (query.E{Key: strings.Clone(name), Value: v}); keeps(name) {
 			stays = append(stays, e)
 		} else {
 			goes = append(goes, e)
