@@ -128,11 +128,12 @@ func (c *checker) scan(ks storage.Keyspace, from, to []byte, visit func(key, val
 	if c.err != nil {
 		return
 	}
-	cur := c.r.Scan(ks, from, to, false)
-	for key, value, ok := cur.Next(); ok && len(c.report.Findings) < maxFindings; key, value, ok = cur.Next() {
-		visit(key, value)
-	}
-	c.err = cur.Err()
+	c.err = sealed.Each(c.r, ks, from, to, func(key, value []byte, err error) bool {
+		if !c.fault(ks, 0, err) {
+			visit(key, value)
+		}
+		return c.err == nil && len(c.report.Findings) < maxFindings
+	})
 }
 
 // store checks the counters of the store and returns the ids of its data sources.
@@ -196,7 +197,7 @@ func (c *checker) byName(known map[int64]bool) {
 func (c *checker) orphans(ks storage.Keyspace, known map[int64]bool) {
 	var from []byte
 	for c.err == nil {
-		cur := c.r.Scan(ks, from, nil, false)
+		cur := sealed.Raw(c.r).Scan(ks, from, nil, false)
 		key, _, ok := cur.Next()
 		if c.err = cur.Err(); !ok || c.err != nil {
 			return
@@ -242,15 +243,19 @@ func (c *checker) sealed(def *definition) {
 	if !def.Encrypted {
 		return
 	}
-	if _, ok, err := layout.ReadKeys(c.r, c.source); !ok && !c.fault(layout.Catalog, 0, err) {
-		c.find("plain", layout.Catalog, 0, "the data source is to be encrypted and has no key")
+	keys, _, err := layout.ReadKeys(c.r, c.source)
+	if c.fault(layout.Catalog, 0, err) {
 		return
+	}
+	if !keys.Only {
+		c.find("plain", layout.Catalog, 0, "the data source is to be encrypted, and its keys do not say so")
 	}
 	raw := checker{r: sealed.Raw(c.r), report: c.report, source: c.source}
 	for _, rg := range layout.ContentRanges(c.source) {
 		raw.scan(rg.Keyspace, rg.From, rg.To, func(key, value []byte) {
-			if err := sealed.Verify(rg.Keyspace, key, value); err != nil {
-				raw.find("plain", rg.Keyspace, 0, "%v", err)
+			number, err := sealed.Verify(rg.Keyspace, key, value)
+			if _, known := keys.Find(number); !raw.fault(rg.Keyspace, 0, err) && !known {
+				raw.find("plain", rg.Keyspace, 0, "the value of key %x is not encrypted, or with a key that is not known", key)
 			}
 		})
 	}

@@ -33,7 +33,8 @@ type core struct {
 	engine    storage.Storage // as given
 	store     storage.Storage // the same, or encryption over it
 	ring      sealed.Ring     // the keys of encrypted data sources
-	ownKey    atomic.Pointer[layout.WrappedKey]
+	ownKeys   atomic.Pointer[map[string]layout.WrappedKey]
+	rotation  atomic.Int64  // how often keys have been rotated
 	sealer    chan struct{} // holds an element while somebody encrypts or decrypts
 	opts      Options
 	storeID   string

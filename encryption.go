@@ -3,6 +3,7 @@ package siftdb
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -13,7 +14,11 @@ import (
 // openKeys makes the keys of encrypted data sources known, and lays encryption over the
 // storage. Without a keyring there must be none.
 func (db *DB) openKeys(ctx context.Context) error {
-	wrapped, err := wrappedKeys(ctx, db.engine)
+	var wrapped map[int64]layout.SourceKeys
+	err := db.engine.View(ctx, func(r storage.Reader) (err error) {
+		wrapped, err = wrappedKeys(r)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -23,43 +28,45 @@ func (db *DB) openKeys(ctx context.Context) error {
 		}
 		return nil
 	}
+	hosts := make(map[string][]byte) // a keyring may be slow
 	for source, keys := range wrapped {
 		for _, k := range keys.Keys {
-			if err := db.know(ctx, k); err != nil {
+			if err := db.know(ctx, k, hosts); err != nil {
 				return errs.Wrap(errs.NoKey, err, "data source %d is encrypted under key %q, which cannot be used", source, k.ID)
 			}
 		}
 	}
 	db.store = sealed.New(db.engine, &db.ring)
-	if db.opts.ReadOnly {
+	if db.opts.ReadOnly || db.opts.Media == nil {
 		return nil
 	}
-	return db.renewOwnKey(ctx)
+	return db.renewOwnKeys(ctx)
 }
 
 // wrappedKeys returns what each data source is encrypted with.
-func wrappedKeys(ctx context.Context, store storage.Storage) (found map[int64]layout.SourceKeys, err error) {
-	err = store.View(ctx, func(r storage.Reader) error {
-		found = make(map[int64]layout.SourceKeys)
-		from, to := layout.KeysRange()
-		c := r.Scan(layout.Catalog, from, to, false)
-		for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-			keys, err := layout.DecodeKeys(key, value)
-			if err != nil {
-				return err
-			}
-			found[layout.SourceOf(key)] = keys
+func wrappedKeys(r storage.Reader) (map[int64]layout.SourceKeys, error) {
+	found := make(map[int64]layout.SourceKeys)
+	from, to := layout.KeysRange()
+	c := r.Scan(layout.Catalog, from, to, false)
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		keys, err := layout.DecodeKeys(key, value)
+		if err != nil {
+			return nil, err
 		}
-		return c.Err()
-	})
-	return found, err
+		found[layout.SourceOf(key)] = keys
+	}
+	return found, c.Err()
 }
 
-// know makes a data key known.
-func (db *DB) know(ctx context.Context, k layout.WrappedKey) error {
-	host, err := db.opts.Keys.Key(ctx, k.ID)
-	if err != nil {
-		return err
+// know makes a data key known. hosts are keys of the host that have been asked for.
+func (db *DB) know(ctx context.Context, k layout.WrappedKey, hosts map[string][]byte) error {
+	host, ok := hosts[k.ID]
+	if !ok {
+		var err error
+		if host, err = db.opts.Keys.Key(ctx, k.ID); err != nil {
+			return err
+		}
+		hosts[k.ID] = host
 	}
 	key, err := sealed.Unwrap(host, k.Wrapped, db.place())
 	if err != nil {
@@ -75,11 +82,11 @@ func (db *DB) newKey(ctx context.Context) (k layout.WrappedKey, err error) {
 	}
 	host, err := db.opts.Keys.Key(ctx, k.ID)
 	if err != nil {
-		return k, errs.Wrap(errs.NoKey, err, "the current key %q cannot be used", k.ID)
+		return k, errs.Wrap(errs.NoKey, err, "the current key cannot be used")
 	}
 	key := sealed.NewKey()
 	if k.Wrapped, err = sealed.Wrap(host, key, db.place()); err != nil {
-		return k, errs.Wrap(errs.NoKey, err, "the current key %q cannot be used", k.ID)
+		return k, errs.Wrap(errs.NoKey, err, "the current key cannot be used")
 	}
 	k.Number = 1
 	return k, db.ring.Add(k.Wrapped, key)
@@ -88,14 +95,30 @@ func (db *DB) newKey(ctx context.Context) (k layout.WrappedKey, err error) {
 // place ties wrapped keys to this database.
 func (db *DB) place() string { return "siftdb " + db.storeID }
 
-// renewOwnKey makes the key for data sources of the database's own: these are made within
+// renewOwnKeys makes keys for the data sources of the database's own: these are made within
 // a write, where the keyring must not be asked.
-func (db *DB) renewOwnKey(ctx context.Context) error {
-	k, err := db.newKey(ctx)
-	if err == nil {
-		db.ownKey.Store(&k)
+func (db *DB) renewOwnKeys(ctx context.Context) error {
+	keys := make(map[string]layout.WrappedKey)
+	for _, kind := range ownKinds {
+		k, err := db.newKey(ctx)
+		if err != nil {
+			return err
+		}
+		keys[kind] = k
 	}
-	return err
+	db.ownKeys.Store(&keys)
+	return nil
+}
+
+// ownKey returns the key for a data source of the database's own, nil when it is not
+// encrypted.
+func (db *DB) ownKey(kind string) *layout.WrappedKey {
+	if keys := db.ownKeys.Load(); keys != nil {
+		if k, ok := (*keys)[kind]; ok {
+			return &k
+		}
+	}
+	return nil
 }
 
 // sealing excludes others from encrypting and decrypting while fn does.
@@ -109,45 +132,54 @@ func (db *DB) sealing(ctx context.Context, fn func() error) error {
 	}
 }
 
-// encrypt encrypts everything that is stored of the data source, and of files, and
-// compacts the storage. It can be cut off at any point, and called again.
+// encrypt encrypts everything that is stored of the data source, and the records of files,
+// and compacts the storage. It can be cut off at any point, and called again.
 func (ds *DataSource) encrypt(ctx context.Context) error {
 	db := ds.db
-	if db.opts.Keys == nil {
-		return errNoCipher()
-	}
 	return db.sealing(ctx, func() error {
 		var todo []int64
 		err := db.view(ctx, func(r storage.Reader) error {
 			_, src, err := db.load(r, ds.id, false)
-			if err != nil || src.def.Encrypted {
+			if err != nil {
 				return err
 			}
-			todo, err = db.plainSources(r, src.id)
+			if todo, err = db.plainOwn(r); !src.def.Encrypted {
+				todo = append(todo, ds.id)
+			}
 			return err
 		})
-		for _, id := range todo {
-			if err == nil {
-				err = db.seal(ctx, id, false)
-			}
+		if err != nil {
+			return err
 		}
-		if err == nil && len(todo) > 0 {
-			err = db.compact(ctx)
-		}
-		for _, id := range todo {
-			if err == nil {
-				err = db.sealDone(ctx, id)
-			}
-		}
-		return err
+		return db.sealAll(ctx, todo)
 	})
 }
 
-// plainSources returns a data source that is to be encrypted, and those of the
-// database's own that are not yet: they hold the names of its files.
-func (db *DB) plainSources(r storage.Reader, id int64) ([]int64, error) {
-	list := []int64{id}
-	for _, kind := range []string{filesType, foldersType} {
+// sealOwn encrypts the records of files, if there are any that are not.
+func (db *DB) sealOwn(ctx context.Context) error {
+	plain := func() (list []int64, err error) {
+		err = db.view(ctx, func(r storage.Reader) (err error) {
+			list, err = db.plainOwn(r)
+			return err
+		})
+		return list, err
+	}
+	if todo, err := plain(); err != nil || len(todo) == 0 {
+		return err
+	}
+	return db.sealing(ctx, func() error {
+		todo, err := plain()
+		if err != nil {
+			return err
+		}
+		return db.sealAll(ctx, todo)
+	})
+}
+
+// plainOwn returns the data sources of the database's own that are not encrypted: they hold
+// the names of files.
+func (db *DB) plainOwn(r storage.Reader) (list []int64, err error) {
+	for _, kind := range ownKinds {
 		own, err := db.findOwn(r, kind)
 		if err != nil {
 			return nil, err
@@ -170,6 +202,30 @@ func (db *DB) plainSources(r storage.Reader, id int64) ([]int64, error) {
 	return list, nil
 }
 
+// sealAll encrypts data sources, compacts the storage, and only then says that it is done.
+func (db *DB) sealAll(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	if _, ok := db.engine.(storage.Compacter); !ok {
+		return errs.New(errs.InvalidInput, "this storage cannot make sure that nothing is left in plain text: it is no storage.Compacter")
+	}
+	for _, id := range ids {
+		if err := db.seal(ctx, id, false); err != nil {
+			return err
+		}
+	}
+	if err := db.compact(ctx); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := db.sealDone(ctx, id, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // seal has everything that is written of a data source from now on sealed, and seals what
 // is there. anew takes another key for one that is sealed already.
 func (db *DB) seal(ctx context.Context, id int64, anew bool) error {
@@ -189,11 +245,11 @@ func (db *DB) seal(ctx context.Context, id int64, anew bool) error {
 		if keys.Target == 0 || anew {
 			next := k
 			if next.Number = keys.Free(); next.Number == 0 {
-				return errs.New(errs.TooLarge, "data source %d has too many keys", id)
+				return errs.New(errs.Internal, "data source %d has too many keys", id)
 			}
 			keys.Target, keys.Keys = next.Number, append(keys.Keys, next)
 		}
-		if err := layout.WriteKeys(t.w, id, keys); err != nil {
+		if err := db.ring.WriteKeys(t.w, id, keys); err != nil {
 			return err
 		}
 		def := st.src.def
@@ -206,8 +262,9 @@ func (db *DB) seal(ctx context.Context, id int64, anew bool) error {
 	return db.rewrite(ctx, id)
 }
 
-// sealDone notes that everything of a data source is sealed with one key.
-func (db *DB) sealDone(ctx context.Context, id int64) error {
+// sealDone notes that everything of a data source is sealed with one key, and, if flag is
+// true, that it is encrypted.
+func (db *DB) sealDone(ctx context.Context, id int64, flag bool) error {
 	_, err := db.write(ctx, nil, func(t *tx) error {
 		st, err := t.source(id, true)
 		if err != nil {
@@ -221,12 +278,12 @@ func (db *DB) sealDone(ctx context.Context, id int64) error {
 		if !ok {
 			return errs.New(errs.Conflict, "data source %d is being decrypted", id)
 		}
-		keys.Keys = []layout.WrappedKey{target}
-		if err := layout.WriteKeys(t.w, id, keys); err != nil {
+		keys.Only, keys.Keys = true, []layout.WrappedKey{target}
+		if err := db.ring.WriteKeys(t.w, id, keys); err != nil {
 			return err
 		}
 		def := st.src.def
-		def.Encrypted = true
+		def.Encrypted = def.Encrypted || flag
 		return st.define(def)
 	})
 	return err
@@ -249,8 +306,8 @@ func (db *DB) unseal(ctx context.Context, id int64) error {
 		if sealed = ok; err != nil || !ok {
 			return err
 		}
-		keys.Target = 0
-		if err := layout.WriteKeys(t.w, id, keys); err != nil {
+		keys.Target, keys.Only = 0, false
+		if err := db.ring.WriteKeys(t.w, id, keys); err != nil {
 			return err
 		}
 		def := st.src.def
@@ -275,12 +332,37 @@ const (
 	rewriteKeys  = 2000
 )
 
-// rewrite stores everything of a data source again, as it is to be stored now.
+// rewrite stores everything of a data source again, as it is to be stored now, and makes sure
+// that it is.
 func (db *DB) rewrite(ctx context.Context, id int64) error {
 	for _, rg := range layout.ContentRanges(id) {
 		for from := rg.From; from != nil; {
+			var next []byte // set by each run, as it may run again
 			_, err := db.write(ctx, nil, func(t *tx) (err error) {
-				from, err = rewriteSlice(t.w, layout.Range{Keyspace: rg.Keyspace, From: from, To: rg.To})
+				next, err = rewriteSlice(t.w, layout.Range{Keyspace: rg.Keyspace, From: from, To: rg.To})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			from = next
+		}
+	}
+	return db.rewritten(ctx, id)
+}
+
+// rewritten looks at every value of a data source for one that is not stored as it is to be.
+// Losing the key of one would lose the value.
+func (db *DB) rewritten(ctx context.Context, id int64) error {
+	for _, rg := range layout.ContentRanges(id) {
+		for from := rg.From; from != nil; {
+			err := db.view(ctx, func(r storage.Reader) error {
+				keys, ok, err := layout.ReadKeys(r, id)
+				if err != nil || !ok {
+					from = nil // purged
+					return err
+				}
+				from, err = storedWith(r, layout.Range{Keyspace: rg.Keyspace, From: from, To: rg.To}, keys.Target)
 				return err
 			})
 			if err != nil {
@@ -289,6 +371,26 @@ func (db *DB) rewrite(ctx context.Context, id int64) error {
 		}
 	}
 	return nil
+}
+
+// storedWith checks the values of a range until its budget is spent, and returns the key of
+// the next; nil at the end.
+func storedWith(r storage.Reader, rg layout.Range, target byte) (next []byte, err error) {
+	b := newBudget()
+	c := sealed.Raw(r).Scan(rg.Keyspace, rg.From, rg.To, false)
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		if b.spent() {
+			return bytes.Clone(key), nil
+		}
+		number, err := sealed.Verify(rg.Keyspace, key, value)
+		if err != nil {
+			return nil, err
+		}
+		if number != target {
+			return nil, errs.New(errs.Internal, "the value of key %x in keyspace %q is stored with key %d, and not with key %d", key, rg.Keyspace, number, target)
+		}
+	}
+	return nil, c.Err()
 }
 
 // rewriteSlice stores some values of a range again, and returns the key of the next; nil
@@ -336,29 +438,69 @@ func (db *DB) RotateKeys(ctx context.Context) (n int, err error) {
 		return 0, errs.New(errs.ReadOnly, "the database was opened read-only")
 	}
 	err = db.sealing(ctx, func() error {
-		found, err := wrappedKeys(ctx, db.engine)
-		if err == nil {
-			err = db.renewOwnKey(ctx)
+		db.rotation.Add(1) // whoever creates a data source with a key of before starts again
+		if err := db.renewOwnKeys(ctx); err != nil {
+			return err
 		}
-		for id, keys := range found {
-			switch {
-			case err != nil:
-				return err
-			case keys.Target == 0: // decrypting was cut off
-				err = db.unseal(ctx, id)
-			default:
-				n++
-				if err = db.seal(ctx, id, true); err == nil {
-					err = db.sealDone(ctx, id)
-				}
-			}
-		}
+		done, err := db.sealAnew(ctx)
 		if err == nil {
 			err = db.compact(ctx)
 		}
+		for _, id := range done {
+			if err == nil {
+				err = ifThere(db.sealDone(ctx, id, false))
+			}
+		}
+		n = len(done)
 		return err
 	})
 	return n, fromStorage(err)
+}
+
+// sealAnew gives every encrypted data source a new key, and returns which they are.
+func (db *DB) sealAnew(ctx context.Context) (done []int64, err error) {
+	for {
+		var found map[int64]layout.SourceKeys
+		_, err := db.write(ctx, nil, func(t *tx) (err error) { // after every write that has begun
+			found, err = wrappedKeys(t.w)
+			return err
+		})
+		for _, id := range done {
+			delete(found, id)
+		}
+		if err != nil || len(found) == 0 {
+			return done, err
+		}
+		for id, keys := range found {
+			if keys.Target == 0 { // decrypting was cut off
+				if err := ifThere(db.unseal(ctx, id)); err != nil {
+					return done, err
+				}
+				continue
+			}
+			if len(keys.Keys) > 1 { // and so was a rotation, or the end of one
+				err = ifThere(db.rewrite(ctx, id))
+				if err == nil {
+					err = ifThere(db.sealDone(ctx, id, false))
+				}
+			}
+			if err == nil {
+				err = ifThere(db.seal(ctx, id, true))
+			}
+			if err != nil {
+				return done, err
+			}
+			done = append(done, id)
+		}
+	}
+}
+
+// ifThere is nil for a data source that has been purged meanwhile.
+func ifThere(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Compact gives back the space that nothing is stored in, and leaves nothing in the

@@ -26,16 +26,19 @@ type Keyring interface {
 	Key(ctx context.Context, name string) ([]byte, error)
 }
 
-// FixedKeys is a Keyring that holds its keys. To rotate, open the database with a new
+// FixedKeys is a Keyring that holds its keys, under names of less than 64 bytes. To rotate, open the database with a new
 // current key beside the old ones, and call DB.RotateKeys; then the old ones can go.
 func FixedKeys(current string, keys map[string][]byte) (Keyring, error) {
 	ring := fixedKeys{current: current, keys: maps.Clone(keys)}
 	if _, ok := keys[current]; !ok {
-		return nil, errs.New(errs.InvalidInput, "the current key %q is not among the keys", current)
+		return nil, errs.New(errs.InvalidInput, "the current key is not among the keys")
 	}
 	for name, key := range ring.keys {
 		if len(key) != sealed.KeySize {
-			return nil, errs.New(errs.InvalidInput, "key %q has %d bytes, and must have %d", name, len(key), sealed.KeySize)
+			return nil, errs.New(errs.InvalidInput, "a key has %d bytes, and must have %d", len(key), sealed.KeySize)
+		}
+		if len(name) >= 2*sealed.KeySize {
+			return nil, errs.New(errs.InvalidInput, "the name of a key has %d bytes, and may be a key: names are stored as they are", len(name))
 		}
 		ring.keys[name] = bytes.Clone(key)
 	}

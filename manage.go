@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -64,16 +65,8 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 	if err != nil {
 		return nil, err
 	}
-	key, err := db.keyFor(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
 	ds := &DataSource{db: db}
-	_, err = db.write(ctx, options, func(t *tx) error {
-		st, err := t.create(def, key)
-		if err != nil {
-			return err
-		}
+	fill := func(t *tx, st *sourceTx) (err error) {
 		ds.id = st.id
 		if spec.Columns != nil {
 			st.setColumns(columns)
@@ -87,11 +80,31 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 			_, err = st.insertAll(rows, nil)
 		}
 		return err
-	})
-	if err != nil {
-		return nil, err
 	}
-	return ds, nil
+	for {
+		rotation := db.rotation.Load()
+		key, err := db.keyFor(ctx, spec)
+		if err != nil {
+			return nil, err
+		}
+		_, err = db.write(ctx, options, func(t *tx) error {
+			if key != nil && rotation != db.rotation.Load() {
+				return errStale // the keyring may have another key by now
+			}
+			st, err := t.create(def, key)
+			if err != nil {
+				return err
+			}
+			return fill(t, st)
+		})
+		if errors.Is(err, errStale) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return ds, nil
+	}
 }
 
 func (s *DataSourceSpec) definition() (definition, error) {
@@ -131,6 +144,9 @@ func (db *DB) keyFor(ctx context.Context, spec DataSourceSpec) (*layout.WrappedK
 	}
 	if db.opts.Keys == nil {
 		return nil, errNoCipher()
+	}
+	if err := db.sealOwn(ctx); err != nil {
+		return nil, err
 	}
 	key, err := db.newKey(ctx)
 	return &key, err

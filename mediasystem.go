@@ -22,6 +22,9 @@ const (
 	ownType = "siftdb:"
 )
 
+// ownKinds are the types of the database's own data sources.
+var ownKinds = []string{filesType, foldersType}
+
 // own reports whether a data source is the database's own.
 func (d *definition) own() bool { return d.Type != nil && strings.HasPrefix(*d.Type, ownType) }
 
@@ -96,7 +99,7 @@ func (t *tx) own(kind string) (*sourceTx, error) {
 	if id != 0 {
 		return t.source(id, false)
 	}
-	return t.create(definition{Name: kind, Type: &kind, Public: new(false)}, t.db.ownKey.Load())
+	return t.create(definition{Name: kind, Type: &kind, Public: new(false)}, t.db.ownKey(kind))
 }
 
 // reserve hands out ids of future records, which are used or lost.

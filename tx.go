@@ -169,7 +169,7 @@ func (t *tx) create(def definition, key *layout.WrappedKey) (*sourceTx, error) {
 	t.sources[id] = st
 	if key != nil {
 		def.Encrypted, def.SealedName = true, true
-		if err := layout.WriteKeys(t.w, id, layout.SourceKeys{Target: key.Number, Keys: []layout.WrappedKey{*key}}); err != nil {
+		if err := t.db.ring.WriteKeys(t.w, id, layout.SourceKeys{Target: key.Number, Only: true, Keys: []layout.WrappedKey{*key}}); err != nil {
 			return nil, err
 		}
 	}

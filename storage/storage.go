@@ -133,7 +133,9 @@ type Size struct {
 	Used  int64 // Total less what is free for reuse
 }
 
-// Compacter is implemented by engines that keep bytes which were deleted or written over.
+// Compacter is implemented by engines that can make sure that nothing is left of bytes which
+// were deleted or written over; one that keeps none does nothing. Without it a data source
+// that holds something cannot be encrypted.
 type Compacter interface {
 	// Compact rewrites the store so that it occupies no more than it needs, and holds
 	// nothing any more of what was deleted or written over. It returns when that is

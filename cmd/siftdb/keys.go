@@ -36,7 +36,7 @@ func openKeys(name string) (siftdb.Keyring, error) {
 	keys := make(map[string][]byte)
 	for id, digits := range file.Keys {
 		if keys[id], err = hex.DecodeString(digits); err != nil {
-			return nil, fmt.Errorf("%s: key %q: %w", name, id, errNotHex)
+			return nil, fmt.Errorf("%s: a key: %w", name, errNotHex)
 		}
 	}
 	ring, err := siftdb.FixedKeys(file.Current, keys)

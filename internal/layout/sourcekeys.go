@@ -13,7 +13,11 @@ type SourceKeys struct {
 	// Target is the number of the key with which values are sealed from now on; 0 stores
 	// them as they are, while a data source is being decrypted.
 	Target byte
-	Keys   []WrappedKey
+	// Only says that everything is sealed: a value that is not is none of this data source.
+	Only bool
+	Keys []WrappedKey // at least one
+	// Proof is over the rest, by the last of the keys; see AppendKeys. Package sealed makes it.
+	Proof []byte
 }
 
 // WrappedKey is a data key under a key of the host.
@@ -44,8 +48,8 @@ func DecodeKeys(key, value []byte) (SourceKeys, error) {
 
 func decodeKeys(source int64, payload []byte) (k SourceKeys, err error) {
 	d := NewDecoder(payload)
-	target, n := d.Uvarint(), d.Uvarint()
-	if n > uint64(len(payload)) {
+	target, only, n := d.Uvarint(), d.Uvarint(), d.Uvarint()
+	if n == 0 || n > uint64(len(payload)) || only > 1 {
 		n = 0
 		d.failed = true
 	}
@@ -57,7 +61,8 @@ func decodeKeys(source int64, payload []byte) (k SourceKeys, err error) {
 		known = known || number == target
 		k.Keys = append(k.Keys, key)
 	}
-	if k.Target = byte(target); d.Failed() || !known {
+	k.Proof = append([]byte(nil), d.Bytes()...)
+	if k.Target, k.Only = byte(target), only == 1; d.Failed() || !known || k.Only && target == 0 {
 		return SourceKeys{}, errs.New(errs.Corrupt, "what data source %d is encrypted with cannot be read", source)
 	}
 	return k, nil
@@ -65,14 +70,24 @@ func decodeKeys(source int64, payload []byte) (k SourceKeys, err error) {
 
 // WriteKeys stores what a data source is encrypted with.
 func WriteKeys(w storage.Writer, source int64, k SourceKeys) error {
-	b := binary.AppendUvarint(nil, uint64(k.Target))
-	b = binary.AppendUvarint(b, uint64(len(k.Keys)))
-	for _, key := range k.Keys {
-		b = binary.AppendUvarint(b, uint64(key.Number))
-		b = AppendBytes(b, []byte(key.ID))
-		b = AppendBytes(b, key.Wrapped)
+	return writeSealed(w, KeysKey(source), AppendBytes(AppendKeys(nil, k), k.Proof))
+}
+
+// AppendKeys appends the keys in the form in which they are stored, without the proof.
+func AppendKeys(dst []byte, k SourceKeys) []byte {
+	only := uint64(0)
+	if k.Only {
+		only = 1
 	}
-	return writeSealed(w, KeysKey(source), b)
+	for _, n := range []uint64{uint64(k.Target), only, uint64(len(k.Keys))} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	for _, key := range k.Keys {
+		dst = binary.AppendUvarint(dst, uint64(key.Number))
+		dst = AppendBytes(dst, []byte(key.ID))
+		dst = AppendBytes(dst, key.Wrapped)
+	}
+	return dst
 }
 
 // Find returns the key with a number.

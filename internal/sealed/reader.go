@@ -21,10 +21,27 @@ type reader struct {
 // Get returns a value as it was put.
 func (r *reader) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	value, err := r.raw.Get(ks, key)
-	if err != nil || !isSealed(value) {
+	if err != nil || len(value) == 0 {
 		return value, err
 	}
-	return r.open(ks, key, value)
+	return r.value(ks, key, value)
+}
+
+// value returns a value that is stored as it was put.
+func (r *reader) value(ks storage.Keyspace, key, value []byte) ([]byte, error) {
+	if isSealed(value) {
+		return r.open(ks, key, value)
+	}
+	if source := layout.ContentOf(ks, key); source != 0 {
+		keys, err := r.of(source)
+		if err != nil {
+			return nil, err
+		}
+		if keys != nil && keys.only {
+			return nil, unsealed(ks, key)
+		}
+	}
+	return value, nil
 }
 
 // Scan returns a cursor over values as they were put. Where all are of a data source
@@ -127,10 +144,10 @@ func (c *cursor) Next() (key, value []byte, ok bool) {
 		return nil, nil, false
 	}
 	key, value, ok = c.raw.Next()
-	if !ok || !isSealed(value) {
+	if !ok || len(value) == 0 {
 		return key, value, ok
 	}
-	if value, c.err = c.open(c.ks, key, value); c.err != nil {
+	if value, c.err = c.value(c.ks, key, value); c.err != nil {
 		return nil, nil, false
 	}
 	return key, value, true

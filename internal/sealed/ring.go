@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"encoding/binary"
 	"sync"
 
 	"github.com/siftdb/siftdb/internal/errs"
@@ -72,10 +73,50 @@ func (r *Ring) Add(wrapped, dataKey []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ciphers == nil {
-		r.ciphers, r.sources = make(map[string]cipher.AEAD), make(map[int64]*sourceKeys)
+		r.ciphers = make(map[string]cipher.AEAD)
 	}
 	r.ciphers[string(wrapped)] = c
 	return nil
+}
+
+// WriteKeys stores what a data source is encrypted with, with a proof by the last of the keys:
+// nobody without it can change what is stored there.
+func (r *Ring) WriteKeys(w storage.Writer, source int64, k layout.SourceKeys) error {
+	c, err := r.prover(source, k)
+	if err != nil {
+		return err
+	}
+	k.Proof = c.Seal(nil, nil, nil, proven(source, k))
+	return layout.WriteKeys(w, source, k)
+}
+
+// check holds the keys of a data source against their proof.
+func (r *Ring) check(source int64, k layout.SourceKeys) error {
+	c, err := r.prover(source, k)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Open(nil, nil, k.Proof, proven(source, k)); err != nil {
+		return errs.New(errs.Corrupt, "what data source %d is encrypted with is not what was stored", source)
+	}
+	return nil
+}
+
+// prover returns the last of the keys.
+func (r *Ring) prover(source int64, k layout.SourceKeys) (cipher.AEAD, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(k.Keys) > 0 {
+		if c := r.ciphers[string(k.Keys[len(k.Keys)-1].Wrapped)]; c != nil {
+			return c, nil
+		}
+	}
+	return nil, errs.New(errs.NoKey, "data source %d is encrypted with a key that is not known", source)
+}
+
+// proven is what a proof is over.
+func proven(source int64, k layout.SourceKeys) []byte {
+	return layout.AppendKeys(binary.BigEndian.AppendUint64([]byte("siftdb keys "), uint64(source)), k)
 }
 
 // sourceKeys are the keys of a data source, ready to be used. They are immutable.
@@ -83,6 +124,7 @@ type sourceKeys struct {
 	record  []byte      // which says so
 	target  cipher.AEAD // nil when values are stored as they are
 	number  byte        // of target
+	only    bool        // there are no values that are not sealed
 	ciphers map[byte]cipher.AEAD
 }
 
@@ -104,7 +146,10 @@ func (r *Ring) find(in storage.Reader, source int64) (*sourceKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &sourceKeys{record: bytes.Clone(record), number: stored.Target, ciphers: make(map[byte]cipher.AEAD)}
+	if err := r.check(source, stored); err != nil {
+		return nil, err
+	}
+	made := &sourceKeys{record: bytes.Clone(record), number: stored.Target, only: stored.Only, ciphers: make(map[byte]cipher.AEAD)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range stored.Keys {
@@ -115,6 +160,9 @@ func (r *Ring) find(in storage.Reader, source int64) (*sourceKeys, error) {
 		made.ciphers[k.Number] = c
 	}
 	made.target = made.ciphers[made.number]
+	if r.sources == nil {
+		r.sources = make(map[int64]*sourceKeys)
+	}
 	r.sources[source] = made
 	return made, nil
 }

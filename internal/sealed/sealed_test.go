@@ -50,7 +50,7 @@ func newWrapped(t testing.TB, ring *Ring, number byte) layout.WrappedKey {
 
 func (w *world) key(t testing.TB, source int64, keys layout.SourceKeys) {
 	t.Helper()
-	w.update(t, func(w storage.Writer) error { return layout.WriteKeys(w, source, keys) })
+	w.update(t, func(tx storage.Writer) error { return w.ring.WriteKeys(tx, source, keys) })
 }
 
 func (w *world) update(t testing.TB, fn func(storage.Writer) error) {
@@ -153,7 +153,7 @@ func TestModel(t *testing.T) {
 				switch source := layout.ContentOf(ks, k); {
 				case source == 1:
 					sealed++
-					if err := Verify(ks, k, v); err != nil || bytes.Contains(v, []byte(secret)) {
+					if number, err := Verify(ks, k, v); err != nil || number != 1 || bytes.Contains(v, []byte(secret)) {
 						t.Errorf("%s %x is stored as %q (%v)", ks, k, v, err)
 					}
 				case bytes.Contains(v, []byte(secret)):
@@ -268,7 +268,7 @@ func TestDamage(t *testing.T) {
 	for i := range stored {
 		damaged := bytes.Clone(stored)
 		damaged[i] ^= 1 << (i % 8)
-		if Verify(layout.Entries, key, damaged) == nil {
+		if number, err := Verify(layout.Entries, key, damaged); err == nil && number == 1 {
 			t.Errorf("byte %d changed is not seen without the key", i)
 		}
 	}
@@ -289,7 +289,7 @@ func TestDamage(t *testing.T) {
 // kinds are stored.
 func TestKeysChange(t *testing.T) {
 	w := newWorld(t)
-	second := newWrapped(t, w.ring, 2)
+	second, ring := newWrapped(t, w.ring, 2), w.ring
 	var first layout.WrappedKey
 	entry := func(id int64) []byte { return layout.EntryKey(1, id) }
 	put := func(w storage.Writer, id int64) error {
@@ -307,7 +307,7 @@ func TestKeysChange(t *testing.T) {
 			{Target: 0, Keys: []layout.WrappedKey{first, second}},
 		}
 		for i, keys := range steps {
-			if err := errors.Join(layout.WriteKeys(w, 1, keys), put(w, int64(i))); err != nil {
+			if err := errors.Join(ring.WriteKeys(w, 1, keys), put(w, int64(i))); err != nil {
 				return err
 			}
 		}

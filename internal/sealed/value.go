@@ -15,13 +15,18 @@ const (
 // isSealed reports whether a value is sealed.
 func isSealed(value []byte) bool { return len(value) > 0 && value[0] == version }
 
-// Verify checks, without any key, that a value is sealed and as it was stored.
-func Verify(ks storage.Keyspace, key, value []byte) error {
+// Verify checks, without any key, that a value is sealed and as it was stored. It returns the
+// number of the key, 0 for a value that is not sealed.
+func Verify(ks storage.Keyspace, key, value []byte) (number byte, err error) {
 	if !isSealed(value) {
-		return errs.New(errs.Corrupt, "the value of key %x in keyspace %q is not encrypted", key, ks)
+		return 0, nil
 	}
-	_, _, _, err := sealerOf(ks).Open(key, value)
-	return err
+	number, _, _, err = sealerOf(ks).Open(key, value)
+	return number, err
+}
+
+func unsealed(ks storage.Keyspace, key []byte) error {
+	return errs.New(errs.Corrupt, "the value of key %x in keyspace %q is not encrypted, where all are", key, ks)
 }
 
 func sealerOf(ks storage.Keyspace) document.Sealer {

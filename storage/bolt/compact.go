@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -29,8 +30,11 @@ var renameOpen = runtime.GOOS != "windows"
 // pages go back to the system. Views go on meanwhile, Updates wait, and Compact waits in
 // the end for the Views that read the old file; it must not be called from within one.
 //
-// The file is durable under its name when Compact returns nil; after an error, or a
-// crash, the store is as it was. Where a file that is open cannot be renamed (Windows),
+// The file is durable under its name when Compact returns nil, and has the mode and the
+// owner of the old one. After an error, or a crash, the store is as it was; but where it is
+// not known whether the new file is durable, the error is a *storage.CommitError with
+// Unknown, as of Update. It fails when another file has been put at the path. The context
+// does not end the wait for Views. Where a file that is open cannot be renamed (Windows),
 // Views wait while it is closed, and a store that can then not be opened again returns
 // that error from every later call. It fails with storage.ErrReadOnly, ErrClosed, ErrFull
 // and ErrCorrupt as Update does.
@@ -121,6 +125,9 @@ func (s *Store) copyAll(ctx context.Context) (made *opened, err error) {
 		}
 	}()
 	made = &opened{path: s.path + compactSuffix}
+	if err := s.inPlace(); err != nil {
+		return nil, err
+	}
 	if err := removeLeftover(s.path); err != nil {
 		return nil, err
 	}
@@ -145,25 +152,29 @@ func (s *Store) openNew(made *opened) error {
 	if err != nil {
 		return err
 	}
-	made.db, err = bbolt.Open(made.path, info.Mode().Perm(), &bbolt.Options{
-		Timeout:         minLockTimeout,
-		NoSync:          true, // until everything is there
-		NoGrowSync:      true,
-		NoFreelistSync:  true,
-		FreelistType:    bbolt.FreelistMapType,
-		PageSize:        s.pageSize,
-		InitialMmapSize: s.opts.mmapSize(info.Size()),
-		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			f, err := os.OpenFile(name, flag, perm)
-			made.file = f
-			return f, err
-		},
+	flag := os.O_EXCL // what somebody else put there is not touched
+	err = withLess(s.opts.mmapSize(info.Size()), func(mmap int) (err error) {
+		made.db, err = bbolt.Open(made.path, 0o600, &bbolt.Options{
+			Timeout:         minLockTimeout,
+			NoSync:          true, // until everything is there
+			NoGrowSync:      true,
+			NoFreelistSync:  true,
+			FreelistType:    bbolt.FreelistMapType,
+			PageSize:        s.pageSize,
+			InitialMmapSize: mmap,
+			OpenFile: func(name string, flags int, perm os.FileMode) (*os.File, error) {
+				f, err := os.OpenFile(name, flags|flag, perm)
+				made.file, flag = f, 0
+				return f, err
+			},
+		})
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	made.db.AllocSize = allocSize
-	return nil
+	return takeRights(made.file, info)
 }
 
 // copyBucket copies a keyspace, in key order and a batch at a time.
@@ -198,12 +209,20 @@ func copyBucket(ctx context.Context, to *bbolt.DB, name []byte, from *bbolt.Buck
 // swap gives the new file the name of the old one, and lets new transactions begin in it.
 // Both files are locked all the while. It returns the old one.
 func (s *Store) swap(made *opened) (old *bbolt.DB, err error) {
-	if err := os.Rename(made.path, s.path); err != nil {
+	err = s.inPlace()
+	if err == nil {
+		err = os.Rename(made.path, s.path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, made.discard())
 	}
 	old = s.take(made)
 	if err = s.step("renamed"); err == nil {
 		err = syncDir(filepath.Dir(s.path))
+	}
+	if err != nil { // a crash may bring the old file back, without what is written from now on
+		s.frozen.Store(true)
+		err = &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
 	}
 	return old, err
 }
@@ -227,13 +246,17 @@ func (s *Store) swapClosed(made *opened) error {
 	if err != nil {
 		return errors.Join(err, made.discard())
 	}
+	if err := s.inPlace(); err != nil {
+		return errors.Join(err, made.discard())
+	}
 	if err := s.db.Close(); err != nil {
 		s.lost = err
 		return errors.Join(err, made.discard())
 	}
-	err = os.Rename(made.path, s.path)
-	if err != nil {
+	if err = os.Rename(made.path, s.path); err != nil {
 		err = errors.Join(err, made.discard())
+	} else {
+		err = syncDir(filepath.Dir(s.path))
 	}
 	if s.lost = s.reopen(); s.lost != nil {
 		return errors.Join(err, s.lost)
@@ -249,7 +272,7 @@ func (s *Store) reopen() error {
 		return err
 	}
 	s.file = nil
-	return s.openBolt(s.path, s.opts.mmapSize(info.Size()), s.opts.LockTimeout)
+	return s.open(s.path, info.Size(), time.Now().Add(s.opts.LockTimeout))
 }
 
 // removeLeftover removes what a compaction left behind that a crash cut off. The caller

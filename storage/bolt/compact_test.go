@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/siftdb/siftdb/storage"
 )
@@ -228,20 +231,130 @@ func TestCompactSteps(t *testing.T) {
 			}
 			return nil
 		}
-		if err := s.Compact(background); !errors.Is(err, errDisk) {
+		err := s.Compact(background)
+		if !errors.Is(err, errDisk) {
 			t.Errorf("failing at %s: %v", name, err)
 		}
+		var unknown *storage.CommitError
+		if renamed := name == "renamed"; errors.As(err, &unknown) != renamed || s.frozen.Load() != renamed {
+			t.Errorf("failing at %s: %v, read-only %v", name, err, s.frozen.Load())
+		}
+		s.steps = nil
+		if name == "renamed" { // it is not known which file a crash would leave
+			if err := put(s, "x", "1"); !errors.Is(err, storage.ErrReadOnly) {
+				t.Errorf("a write after failing at %s: %v", name, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, filepath.Join(dir, "db"), Options{})
+		}
 		mustPut(t, s, "after "+name, "1")
-	}
-	s.steps = nil
-	if err := s.Compact(background); err != nil {
-		t.Error(err)
-	}
-	for name := range crashed {
+		if err := s.Compact(background); err != nil {
+			t.Error(err)
+		}
 		if get(t, s, "after "+name) != "1" {
 			t.Errorf("the write after failing at %s is lost", name)
 		}
 	}
+}
+
+// TestCompactReplaced finds another file at the path: it is left alone.
+func TestCompactReplaced(t *testing.T) {
+	compactions(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "db")
+		s := openStore(t, path, Options{})
+		mustPut(t, s, "k", "first")
+		if err := os.Rename(path, filepath.Join(dir, "moved")); err != nil {
+			t.Skip(err)
+		}
+		if err := s.Compact(background); !errors.Is(err, errReplaced) {
+			t.Errorf("with no file at the path: %v", err)
+		}
+		other := openStore(t, path, Options{})
+		mustPut(t, other, "k", "second")
+		if err := s.Compact(background); !errors.Is(err, errReplaced) {
+			t.Errorf("with another file at the path: %v", err)
+		}
+		mustPut(t, s, "later", "1")
+		mustPut(t, other, "later", "2")
+		if get(t, s, "k") != "first" || get(t, other, "k") != "second" {
+			t.Error("one of the stores has lost its content")
+		}
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if again := openStore(t, path, Options{}); get(t, again, "k") != "second" || get(t, again, "later") != "2" {
+			t.Error("the file at the path has been replaced")
+		}
+	})
+}
+
+// TestOpenWhileCompacting waits for the lock of a file that a compaction replaces
+// meanwhile: what it opens then is the new one, or nothing.
+func TestOpenWhileCompacting(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "db")
+		s := openStore(t, path, Options{})
+		mustPut(t, s, "k", "1")
+		second := make(chan error, 1)
+		s.steps = func(name string) error {
+			if name == "copied" {
+				go func() {
+					other, err := Open(path, Options{ReadOnly: readOnly})
+					if err == nil {
+						other.Close()
+					}
+					second <- err
+				}()
+				time.Sleep(50 * time.Millisecond) // it has the old file open, and waits for its lock
+			}
+			return nil
+		}
+		if err := s.Compact(background); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-second; !errors.Is(err, storage.ErrLocked) {
+			t.Errorf("read-only %v: the second open gives %v", readOnly, err)
+		}
+	}
+}
+
+// TestCompactRights keeps the mode of the file, and the owner.
+func TestCompactRights(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no modes")
+	}
+	path := filepath.Join(t.TempDir(), "db")
+	s := openStore(t, path, Options{})
+	for _, mode := range []os.FileMode{0o660, 0o600, 0o640} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if os.Getuid() == 0 {
+			if err := os.Chown(path, 1234, 4321); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before, _ := os.Stat(path)
+		if err := s.Compact(background); err != nil {
+			t.Fatal(err)
+		}
+		after, err := os.Stat(path)
+		if err != nil || after.Mode() != mode || owner(after) != owner(before) {
+			t.Errorf("mode %v, owner %s; want %v, %s", after.Mode(), owner(after), mode, owner(before))
+		}
+	}
+}
+
+// owner is the owner of a file as text, as far as the system has one.
+func owner(info os.FileInfo) string {
+	v := reflect.Indirect(reflect.ValueOf(info.Sys()))
+	if v.Kind() != reflect.Struct || !v.FieldByName("Uid").IsValid() {
+		return ""
+	}
+	return fmt.Sprint(v.FieldByName("Uid"), v.FieldByName("Gid"))
 }
 
 // copyDir copies the files of a folder into a new one.
@@ -324,10 +437,7 @@ func TestCompactCancelled(t *testing.T) {
 // TestCompactThroughLink leaves a symbolic link what it is.
 func TestCompactThroughLink(t *testing.T) {
 	dir := t.TempDir()
-	path, link := filepath.Join(dir, "db"), filepath.Join(dir, "link")
-	if err := openStore(t, path, Options{}).Close(); err != nil {
-		t.Fatal(err)
-	}
+	path, link := filepath.Join(dir, "db"), filepath.Join(dir, "link") // to a file that is not there yet
 	if err := os.Symlink(path, link); err != nil {
 		t.Skip(err)
 	}

@@ -69,17 +69,30 @@ func (o Options) withDefaults() Options {
 // Open reads the file to find its free pages, and checks its structure.
 func Open(path string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
-	whole, err := wholePath(path)
-	if err != nil {
-		return nil, openError(path, err)
-	}
 	deadline := time.Now().Add(opts.LockTimeout)
+	for {
+		s, err := openOnce(path, opts, deadline)
+		if !errors.Is(err, errReplaced) {
+			return s, err
+		}
+		if time.Now().After(deadline) {
+			return nil, openError(path, storage.ErrLocked)
+		}
+		time.Sleep(lockInterval)
+	}
+}
+
+// errReplaced is met when another file has got the path since it was opened: whoever held
+// the lock has compacted the store.
+var errReplaced = errors.New("another file is at the path")
+
+// openOnce is Open, but for errReplaced.
+func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 	found, err := prepare(path, opts, deadline)
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	s := &Store{
-		path:     whole,
 		file:     found.kept,
 		gate:     gate.New(),
 		opts:     opts,
@@ -90,24 +103,40 @@ func Open(path string, opts Options) (*Store, error) {
 	if err := s.open(path, found.size, deadline); err != nil {
 		return nil, openError(path, err)
 	}
-	if !opts.ReadOnly {
-		if err := removeLeftover(whole); err != nil {
-			return nil, openError(path, errors.Join(err, s.Close()))
-		}
+	if err := s.settle(path); err != nil {
+		return nil, openError(path, errors.Join(err, s.Close()))
 	}
 	return s, nil
 }
 
-// wholePath returns the path of the file itself: it holds when the working directory
-// changes, and Compact must not take a symbolic link for the file.
-func wholePath(path string) (string, error) {
-	whole, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		whole = path // a new file, or a link to one
-	} else if err != nil {
-		return "", err
+// settle makes sure, once the lock is held, that the file is still the one at the path, and
+// removes what a compaction left behind.
+func (s *Store) settle(path string) (err error) {
+	// The path of the file itself holds when the working directory changes, and Compact must
+	// not take a symbolic link for the file.
+	if s.path, err = filepath.EvalSymlinks(path); err != nil {
+		return err
 	}
-	return filepath.Abs(whole)
+	if s.path, err = filepath.Abs(s.path); err != nil {
+		return err
+	}
+	if err := s.inPlace(); err != nil || s.opts.ReadOnly {
+		return err
+	}
+	return removeLeftover(s.path)
+}
+
+// inPlace returns errReplaced when the path leads to another file than the one that is open.
+func (s *Store) inPlace() error {
+	open, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(open, there) {
+		return fmt.Errorf("%w: %s", errReplaced, s.path)
+	}
+	return err
 }
 
 // openError says which file could not be opened, once.
@@ -237,20 +266,24 @@ func inspect(f *os.File, size int64, readOnly bool) (file, error) {
 
 // open opens bbolt, with less address space where the wanted size is refused.
 func (s *Store) open(path string, fileSize int64, deadline time.Time) error {
-	mmap := s.opts.mmapSize(fileSize)
-	for {
+	return withLess(s.opts.mmapSize(fileSize), func(mmap int) error {
 		err := s.openBolt(path, mmap, max(time.Until(deadline), minLockTimeout))
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, syscall.ENOMEM) && mmap > 0:
-			if mmap /= 4; mmap < smallestMmapSize {
-				mmap = 0
-			}
-		case errors.Is(err, berrors.ErrTimeout):
+		if errors.Is(err, berrors.ErrTimeout) {
 			return storage.ErrLocked
-		default:
+		}
+		return err
+	})
+}
+
+// withLess calls open, again with less address space as long as there is too little.
+func withLess(mmap int, open func(mmap int) error) error {
+	for {
+		err := open(mmap)
+		if !errors.Is(err, syscall.ENOMEM) || mmap == 0 {
 			return err
+		}
+		if mmap /= 4; mmap < smallestMmapSize {
+			mmap = 0
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/siftdb/siftdb/storage/internal/gate"
 )
 
-// Store is a store in memory. It implements storage.Storage, storage.Forker and
-// storage.Sizer.
+// Store is a store in memory. It implements storage.Storage, storage.Forker,
+// storage.Sizer and storage.Compacter.
 //
 // A commit is durable for as long as the process lives, and never fails. Keys
 // and values that a reader returned stay valid after it: nothing in a snapshot
@@ -109,6 +109,16 @@ func (s *Store) Size() (storage.Size, error) {
 	defer s.gate.Leave()
 	n := s.current.Load().bytes()
 	return storage.Size{Total: n, Used: n}, nil
+}
+
+// Compact has nothing to do: what was deleted or written over goes with the last snapshot
+// of it.
+func (s *Store) Compact(ctx context.Context) error {
+	if !s.gate.Enter() {
+		return storage.ErrClosed
+	}
+	defer s.gate.Leave()
+	return ctx.Err()
 }
 
 // Close waits for running calls and lets go of the content. Forks stay open.

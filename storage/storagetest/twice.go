@@ -46,7 +46,14 @@ type outer interface {
 func optional(w outer, s storage.Storage) storage.Storage {
 	_, forks := s.(storage.Forker)
 	_, sizes := s.(storage.Sizer)
+	_, compacts := s.(storage.Compacter)
 	switch {
+	case forks && sizes && compacts:
+		return forkerSizerCompacter{w, forker{w}, sizer{w}, compacter{w}}
+	case sizes && compacts:
+		return sizerCompacter{w, sizer{w}, compacter{w}}
+	case compacts:
+		return onlyCompacter{w, compacter{w}}
 	case forks && sizes:
 		return forkerSizer{w, forker{w}, sizer{w}}
 	case forks:
@@ -73,7 +80,29 @@ type sizer struct{ w outer }
 // Size returns the size of the store within.
 func (s sizer) Size() (storage.Size, error) { return s.w.unwrap().(storage.Sizer).Size() }
 
+type compacter struct{ w outer }
+
+// Compact compacts the store within.
+func (c compacter) Compact(ctx context.Context) error {
+	return c.w.unwrap().(storage.Compacter).Compact(ctx)
+}
+
 type (
+	forkerSizerCompacter struct {
+		outer
+		forker
+		sizer
+		compacter
+	}
+	sizerCompacter struct {
+		outer
+		sizer
+		compacter
+	}
+	onlyCompacter struct {
+		outer
+		compacter
+	}
 	onlyForker struct {
 		outer
 		forker
