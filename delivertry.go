@@ -97,7 +97,9 @@ func (db *DB) audience(ctx context.Context, source int64, f *hooks.PushFilter) (
 		}
 		text := ""
 		switch v := e.doc.Field(hooks.SubscriptionColumn); v.Kind() {
-		case document.String, document.Number:
+		case document.String:
+			text = v.Str()
+		case document.Number:
 			text = v.String()
 		}
 		if text != "" && !seen[text] {
