@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -129,6 +130,19 @@ func (r *receiver) drain() []string {
 	}
 	r.sent, r.reports = nil, nil
 	return out
+}
+
+// sendings and reported are what was sent and reported so far.
+func (r *receiver) sendings() []outboxTSent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.sent)
+}
+
+func (r *receiver) reported() []siftdb.DeliveryReport {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.reports)
 }
 
 func (r *receiver) ids() (list []string) {

@@ -226,7 +226,7 @@ func TestBrokenHooksAreListed(t *testing.T) {
 	e := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"name": "a"}))
 	r.until(t, "4 reports", func() bool { return len(r.reports) == 4 })
 	finals := 0
-	for _, x := range r.reports {
+	for _, x := range r.reported() {
 		if x.Final != (x.Hook != 2) || (x.Err == nil) == x.Final || x.EntryID != e.ID || x.DataSourceID != ds.ID() || x.Tries != 1 {
 			t.Errorf("reported %+v", x)
 		}
