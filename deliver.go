@@ -237,9 +237,7 @@ func (c *chooser) gather(r storage.Reader) error {
 func (c *chooser) take(u layout.Due) bool {
 	left := u.Time - c.now
 	if left > 0 && left <= c.most {
-		if c.wait == 0 || left < c.wait {
-			c.wait = left
-		}
+		c.look(left)
 		return false
 	}
 	if !c.skip[u.ID] {
@@ -248,8 +246,11 @@ func (c *chooser) take(u layout.Due) bool {
 	return true
 }
 
+// patience is how long a delivery waits for the first try of the one before it.
+const patience = 10 * time.Second
+
 // choose reads what is to be tried. The tries of one entry in one write come one after
-// the other, and no hook gets more than its share.
+// the other, in the order of the hooks, and no hook gets more than its share.
 func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) {
 	slices.SortFunc(c.due, func(a, b layout.Due) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Commit, b.Commit), slices.Compare(a.ID[:], b.ID[:]))
@@ -273,10 +274,42 @@ func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) 
 		if c.groups[t.group] {
 			continue
 		}
+		waits, err := c.waits(r, d)
+		if err != nil {
+			return nil, err
+		}
+		if waits {
+			continue
+		}
 		c.lanes[t.lane]++
 		c.groups[t.group] = true
 		d.Payload = slices.Clone(d.Payload)
 		list = append(list, d)
 	}
 	return list, nil
+}
+
+// waits reports whether a delivery still waits for the hook before it, which may be busy
+// with other entries: not for long, so that one receiver does not hold up the next.
+func (c *chooser) waits(r storage.Reader, d *layout.Delivery) (bool, error) {
+	left := d.Due + patience.Milliseconds() - c.now
+	if d.Tries > 0 || left <= 0 {
+		return false, nil
+	}
+	before, err := layout.FindDelivery(r, d.Source, d.ID.Previous())
+	if errors.Is(err, ErrCorrupt) {
+		return false, nil
+	}
+	if err != nil || before == nil || before.Commit != d.Commit || before.Entry != d.Entry || before.Tries > 0 || before.Failed != 0 {
+		return false, err
+	}
+	c.look(left)
+	return true, nil
+}
+
+// look has the outbox looked at again after some milliseconds.
+func (c *chooser) look(ms int64) {
+	if c.wait == 0 || ms < c.wait {
+		c.wait = ms
+	}
 }

@@ -481,3 +481,26 @@ func TestDeliveryOrder(t *testing.T) {
 		})
 	}
 }
+
+// TestHookBehindAnother: a hook does not wait for long for the one before it.
+func TestHookBehindAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReceiver()
+		opts := r.options()
+		opts.Deliveries.Senders.HTTP = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(9 * time.Second)
+			return nil, errRefused
+		})}
+		db := memoryDB(t, opts)
+		ds := sending(t, db, webInsert, smsBoth)
+		must[siftdb.BulkResult](t)(ds.Append(ctx, people(100)))
+		time.Sleep(5 * time.Second)
+		if n := len(r.ids()); n != 0 {
+			t.Errorf("%d are sent before the hook in front was tried", n)
+		}
+		time.Sleep(15 * time.Second)
+		if n := len(r.ids()); n < 90 { // all but those whose first hook is being tried
+			t.Errorf("%d of 100 are sent beside a hook whose receiver hangs", n)
+		}
+	})
+}

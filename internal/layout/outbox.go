@@ -21,6 +21,16 @@ func (id DeliveryID) Next() DeliveryID {
 	return id
 }
 
+// Previous returns the id before this one.
+func (id DeliveryID) Previous() DeliveryID {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]--; id[i] != 0xff {
+			break
+		}
+	}
+	return id
+}
+
 // Delivery is something that a hook has to send, as the outbox keeps it: until it is
 // sent, or, once it has failed for good, until it is dropped. What is pending is
 // listed in the due keyspace, too.
