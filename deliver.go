@@ -29,31 +29,18 @@ type outbox struct {
 
 	interrupted atomic.Bool // a try was
 
-	tries  map[layout.DeliveryID]tryOf // under way
-	broken map[layout.DeliveryID]bool  // that cannot be read
+	tries  map[layout.DeliveryID]laneOf // under way
+	broken map[layout.DeliveryID]bool   // that cannot be read
 }
 
-// tryOf says what a try that is under way is of.
-type tryOf struct {
-	lane  laneOf
-	group groupOf
-}
-
-// laneOf is a hook, groupOf an entry in one write.
-type (
-	laneOf  struct{ source, hook int64 }
-	groupOf struct{ source, commit, entry int64 }
-)
-
-func triedOf(d *layout.Delivery) tryOf {
-	return tryOf{laneOf{d.Source, d.Hook}, groupOf{d.Source, d.Commit, d.Entry}}
-}
+// laneOf is a hook, which has a share of what may be under way.
+type laneOf struct{ source, hook int64 }
 
 // init makes an outbox ready for use.
 func (o *outbox) init() {
 	o.poke, o.stop = make(chan struct{}, 1), make(chan struct{})
 	o.ctx, o.cut = context.WithCancel(context.Background())
-	o.tries, o.broken = make(map[layout.DeliveryID]tryOf), make(map[layout.DeliveryID]bool)
+	o.tries, o.broken = make(map[layout.DeliveryID]laneOf), make(map[layout.DeliveryID]bool)
 }
 
 // news tells that something was put into the outbox.
@@ -168,7 +155,7 @@ func (db *DB) beginTries() (wait time.Duration, err error) {
 		if o.stopped {
 			return 0, nil
 		}
-		o.tries[d.ID] = triedOf(d)
+		o.tries[d.ID] = laneOf{d.Source, d.Hook}
 		o.wg.Go(func() { db.try(d) })
 	}
 	return time.Duration(c.wait) * time.Millisecond, nil
@@ -183,7 +170,6 @@ type chooser struct {
 	far    int   // how far a lane is looked at
 	skip   map[layout.DeliveryID]bool
 	lanes  map[laneOf]int
-	groups map[groupOf]bool
 	due    []layout.Due
 	wait   int64 // until something else is due; 0 for never
 
@@ -197,13 +183,12 @@ func (db *DB) chooser() *chooser {
 	defer o.mu.Unlock()
 	n := db.opts.Deliveries.Concurrency
 	c := &chooser{now: db.opts.Now().UnixMilli(), most: db.opts.Deliveries.Retry.Most.Milliseconds(), room: n - len(o.tries),
-		share: max(1, n/4), skip: maps.Clone(o.broken), lanes: make(map[laneOf]int), groups: make(map[groupOf]bool)}
-	for id, t := range o.tries {
+		share: max(1, n/4), skip: maps.Clone(o.broken), lanes: make(map[laneOf]int)}
+	for id, lane := range o.tries {
 		c.skip[id] = true
-		c.lanes[t.lane]++
-		c.groups[t.group] = true
+		c.lanes[lane]++
 	}
-	c.far = 2*n + len(c.skip) // at least one of these can be tried, if the lane has any
+	c.far = 2*n + len(c.skip)
 	return c
 }
 
@@ -249,8 +234,8 @@ func (c *chooser) take(u layout.Due) bool {
 // patience is how long a delivery waits for the first try of the one before it.
 const patience = 10 * time.Second
 
-// choose reads what is to be tried. The tries of one entry in one write come one after
-// the other, in the order of the hooks, and no hook gets more than its share.
+// choose reads what is to be tried. What one entry sends in one write is tried in the
+// order of the hooks, and no hook gets more than its share.
 func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) {
 	slices.SortFunc(c.due, func(a, b layout.Due) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Commit, b.Commit), slices.Compare(a.ID[:], b.ID[:]))
@@ -259,7 +244,8 @@ func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) 
 		if len(list) == c.room {
 			break
 		}
-		if c.lanes[laneOf{u.Source, u.Hook}] >= c.share {
+		lane := laneOf{u.Source, u.Hook}
+		if c.lanes[lane] >= c.share {
 			continue
 		}
 		d, err := layout.FindDelivery(r, u.Source, u.ID)
@@ -270,10 +256,6 @@ func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) 
 			c.damaged = append(c.damaged, u.ID)
 			continue
 		}
-		t := triedOf(d)
-		if c.groups[t.group] {
-			continue
-		}
 		waits, err := c.waits(r, d)
 		if err != nil {
 			return nil, err
@@ -281,8 +263,7 @@ func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) 
 		if waits {
 			continue
 		}
-		c.lanes[t.lane]++
-		c.groups[t.group] = true
+		c.lanes[lane]++
 		d.Payload = slices.Clone(d.Payload)
 		list = append(list, d)
 	}

@@ -342,3 +342,46 @@ func TestSteeringDeliveries(t *testing.T) {
 		t.Errorf("after the purge: %+v", left)
 	}
 }
+
+// TestOvertakenUpdates: an update that another one overtakes while its hooks run is
+// evaluated again, and what is sent tells what is stored.
+func TestOvertakenUpdates(t *testing.T) {
+	r := newReceiver()
+	opts := r.options()
+	opts.Media = media.Memory()
+	var overtake func()
+	opts.Hash = func(text string) string {
+		if fn := overtake; fn != nil {
+			overtake = nil
+			fn()
+		}
+		return "#" + text
+	}
+	db := memoryDB(t, opts)
+	ds := sending(t, db, `{"type":"operations","runOn":["beforeSave"],"payload":{"password":["hash"]}}`,
+		`{"type":"sms","runOn":["update"],"triggers":["test"],"payload":{"to":"1","body":"{{name}} {{password}}"}}`)
+	id := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"name": "a", "password": "x"})).ID
+	for i, update := range []func(password string) error{
+		func(p string) error {
+			return second(ds.UpdateEntry(ctx, id, siftdb.M{"password": p}, siftdb.WithSource("test")))
+		},
+		func(p string) error {
+			return second(ds.Commit(ctx, siftdb.Commit{Append: new(true), Extend: true, Entries: []siftdb.CommitEntry{{ID: id, Data: siftdb.M{"password": p}}}, RunHooks: []siftdb.EventKind{siftdb.UpdateEvent}}, siftdb.WithSource("test")))
+		},
+		func(p string) error {
+			return second(ds.UpdateWithFiles(ctx, id, siftdb.FormOf(siftdb.Part{Name: "password", Text: p}, siftdb.Part{Name: "f", FileName: "f.txt", Content: strings.NewReader("x")}), siftdb.WithSource("test")))
+		},
+	} {
+		name, password := fmt.Sprint("overtaken ", i), fmt.Sprint("p", i)
+		overtake = func() { must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, id, siftdb.M{"name": name})) }
+		if err := update(password); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"sms " + name + " #" + password}, r.wait(t, 1)); diff != "" {
+			t.Error(diff)
+		}
+		if e := must[*siftdb.Entry](t)(ds.FindByID(ctx, id)); e.Get("name") != name || e.Get("password") != "#"+password {
+			t.Errorf("stored %s", e.JSON())
+		}
+	}
+}
