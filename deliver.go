@@ -163,15 +163,15 @@ func (db *DB) beginTries() (wait time.Duration, err error) {
 
 // chooser chooses what is tried next, on one snapshot.
 type chooser struct {
-	now    int64
-	most   int64 // the longest pause; what is due later was noted by another clock
-	room   int   // how many tries may be begun
-	share  int   // how many a lane may have
-	far    int   // how far a lane is looked at
-	skip   map[layout.DeliveryID]bool
-	lanes  map[laneOf]int
-	due    []layout.Due
-	wait   int64 // until something else is due; 0 for never
+	now   int64
+	most  int64 // the longest pause; what is due later was noted by another clock
+	room  int   // how many tries may be begun
+	share int   // how many a lane may have
+	far   int   // how far a lane is looked at
+	skip  map[layout.DeliveryID]bool
+	lanes map[laneOf]int
+	due   []layout.Due
+	wait  int64 // until something else is due; 0 for never
 
 	damaged []layout.DeliveryID
 }

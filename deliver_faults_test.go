@@ -14,7 +14,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
-	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/memory"
 	"github.com/siftdb/siftdb/storage/storagetest"
@@ -219,32 +218,4 @@ func TestManyWritersManyDeliveries(t *testing.T) {
 			t.Errorf("%d ids, %d names, left %v", n, len(kinds), outboxOf(t, db))
 		}
 	})
-}
-
-// BenchmarkInsertWithHook compares an insert with one web hook, whose deliveries are
-// kept or sent, with one without.
-func BenchmarkInsertWithHook(b *testing.B) {
-	r := newReceiver()
-	for name, kind := range map[string]func() (hook string, opts *siftdb.Options){
-		"none": func() (string, *siftdb.Options) { return "", nil },
-		"kept": func() (string, *siftdb.Options) {
-			return webInsert, &siftdb.Options{Deliveries: siftdb.DeliveryOptions{Off: true}}
-		},
-		"sent": func() (string, *siftdb.Options) {
-			return webInsert, &siftdb.Options{Deliveries: siftdb.DeliveryOptions{Senders: hooks.Senders{HTTP: r.options().Deliveries.Senders.HTTP}}}
-		},
-	} {
-		b.Run(name, func(b *testing.B) {
-			hook, opts := kind()
-			db := must[*siftdb.DB](b)(siftdb.OpenMemory(opts))
-			defer db.Close()
-			ds := sending(b, db, hook)
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, err := ds.Insert(ctx, person(i)); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }
