@@ -20,9 +20,10 @@ type DeliveryFilter struct {
 }
 
 // Deliveries streams what is in the outbox, pending and failed, of one data source after
-// the other and in the order of their ids, which is about that of the writes. Each is
-// told as it is when the loop comes near it. It is for trusted code and for admins; one
-// of an organization names a data source that it sees. An error ends the stream.
+// the other and in the order of their ids, which is that of the writes to within a
+// millisecond, and for one write that of its entries and hooks. Each is told as it is
+// when the loop comes near it. It is for trusted code and for admins; one of an
+// organization names a data source that it sees. An error ends the stream.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delivery, error] {
 	return func(yield func(Delivery, error) bool) {
 		if err := db.steering(ctx, f.DataSourceID); err != nil {
