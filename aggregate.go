@@ -150,10 +150,7 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 // authorize asks the rules of the data sources that the pipeline names, each of which
 // is read whole.
 func (a *aggregator) authorize(ctx context.Context) error {
-	if a.f.ds.db.as == nil {
-		return nil
-	}
-	if err := a.f.joins.authorize(ctx); err != nil {
+	if err := a.f.joins.authorize(ctx); err != nil || a.f.ds.db.as == nil {
 		return err
 	}
 	a.guards, a.wheres = make(map[any]*DataSource), make(map[any]json.RawMessage)

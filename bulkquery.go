@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -14,111 +13,6 @@ import (
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
 )
-
-// deleteQuery removes what a select would return. Nothing is deleted by omission:
-// it needs a where, even an empty one (spec 4.6).
-func (ds *DataSource) deleteQuery(ctx context.Context, q Query, options []WriteOption) (*Result, error) {
-	if err := ds.writable(); err != nil {
-		return nil, err
-	}
-	ds, seen, err := ds.deleting(ctx, &q)
-	if err != nil {
-		return nil, err
-	}
-	c, err := q.compileDelete()
-	if err != nil {
-		return nil, err
-	}
-	var n int64
-	session := ds.in(ctx).session
-	version, err := ds.db.write(ctx, options, func(t *tx) error {
-		st, err := t.source(ds.id, false)
-		if err != nil {
-			return err
-		}
-		st.begin("query")
-		if seen != nil && st.head.Last != seen.last {
-			return ds.overtaken()
-		}
-		ids, err := st.selectIDs(c, session, ds.veil)
-		if err != nil {
-			return err
-		}
-		if !seen.all(ids) {
-			denied := &security.Denied{Operation: security.Delete, Reason: "what the rules let be read of the entries makes the where select others than they were asked about"}
-			return denied.On(ds.id, st.src.def.Name)
-		}
-		n = int64(len(ids))
-		var rec layout.Record
-		for _, id := range ids {
-			if ok, err := st.get(id, &rec); err != nil || !ok {
-				return errors.Join(err, errs.New(errs.Corrupt, "entry %d of data source %d is gone", id, ds.id))
-			}
-			if err := st.remove(&rec); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &Result{DeletedCount: &n, Version: version, dataSource: ds.id}, nil
-}
-
-// seenEntries are the entries that a script was asked about, and the last commit that it
-// saw; nil where no script was asked.
-type seenEntries struct {
-	last int64
-	ids  map[int64]bool
-}
-
-// all reports whether the script was asked about all of some entries.
-func (s *seenEntries) all(ids []int64) bool {
-	return s == nil || !slices.ContainsFunc(ids, func(id int64) bool { return !s.ids[id] })
-}
-
-// deleting is selecting for a delete query. A rule with a script sees what is stored of
-// all that matches.
-func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, seen *seenEntries, err error) {
-	if err := ds.writing(ctx); err != nil {
-		return nil, nil, err
-	}
-	scripts := false
-	if !ds.db.as.Unrestricted() {
-		src, err := ds.reach(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		if policy, err := src.policy(); err == nil {
-			scripts = policy.Scripts()
-		}
-	}
-	if !scripts {
-		guarded, err = ds.selecting(ctx, security.Delete, q)
-		return guarded, nil, err
-	}
-	c, err := q.compileDelete()
-	if err != nil {
-		return nil, nil, err
-	}
-	entries, last, err := ds.snapshot(ctx, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	where, err := whereValue(q.Where)
-	if err != nil {
-		return nil, nil, err
-	}
-	seen = &seenEntries{last, make(map[int64]bool, len(entries))}
-	req := security.Request{Operation: security.Delete, Where: where, List: true}
-	for _, e := range entries {
-		req.Stored = append(req.Stored, e.doc)
-		seen.ids[e.ID] = true
-	}
-	guarded, _, err = ds.authorize(ctx, req)
-	return guarded, seen, err
-}
 
 // compileDelete checks a delete query: nothing is deleted by omission (spec 4.6).
 func (q *Query) compileDelete() (*compiled, error) {
@@ -343,7 +237,7 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 	if more != nil {
 		doc = document.Merge(nil, doc, more)
 	}
-	_, changed, err := st.change(&before, doc, before.Order, false)
+	_, changed, err := st.change(&before, doc, before.Order, false, nil)
 	return changed, err
 }
 

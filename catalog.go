@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -47,6 +48,8 @@ type definition struct {
 	Definition      json.RawMessage `json:"definition,omitempty"`
 	AccessRules     json.RawMessage `json:"accessRules,omitempty"`
 	Bundle          *bool           `json:"bundle,omitempty"`
+	Encrypted       bool            `json:"encrypted,omitempty"`  // all of it is
+	SealedName      bool            `json:"sealedName,omitempty"` // found by name without a hash of that
 	CreatedAt       int64           `json:"createdAt"`
 	DeletedAt       int64           `json:"deletedAt,omitempty"`
 }
@@ -63,6 +66,32 @@ func (d *definition) guidColumn() string {
 		return ""
 	}
 	return column
+}
+
+// nameKey returns the key that finds the data source by its name.
+func (d *definition) nameKey(id int64) []byte {
+	if d.SealedName {
+		return layout.SealedNameKey(id)
+	}
+	return layout.ByNameKey(d.Name, id)
+}
+
+// namesakes returns the ids of data sources that may have a name, ascending.
+func namesakes(r storage.Reader, name string) (ids []int64, err error) {
+	for _, keyRange := range []func() (from, to []byte){
+		func() (from, to []byte) { return layout.ByNameRange(name) }, layout.SealedNameRange,
+	} {
+		from, to := keyRange()
+		c := r.Scan(layout.Catalog, from, to, false)
+		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+			ids = append(ids, layout.ByNameSource(key))
+		}
+		if err := c.Err(); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 // schema tells the where language which names are columns. A column is a name in

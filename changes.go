@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
@@ -41,17 +42,18 @@ const FromNow int64 = -1
 // none of which is open while the loop's body runs.
 func (ds *DataSource) Changes(ctx context.Context, since int64) iter.Seq2[*ChangeSet, error] {
 	return func(yield func(*ChangeSet, error) bool) {
-		ds, err := ds.remembering(ctx)
+		guarded, err := ds.remembering(ctx)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		f, err := ds.feed(ctx, since)
+		f, err := guarded.feed(ctx, since)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer f.close()
+		f.asker = ds
 		follow(ctx, &f.follower, f.next, yield)
 	}
 }
@@ -59,8 +61,9 @@ func (ds *DataSource) Changes(ctx context.Context, since int64) iter.Seq2[*Chang
 // feed reads the log of a data source onwards from a commit.
 type feed struct {
 	follower
-	ds   *DataSource
-	open *openWrite // the write at hand; nil between two
+	ds    *DataSource
+	asker *DataSource // the caller's handle, by which rules are asked again
+	open  *openWrite  // the write at hand; nil between two
 }
 
 // openWrite is a write that is being read, a part at a time.
@@ -158,8 +161,22 @@ func (f *feed) peek(r storage.Reader) (layout.Head, *source, *history.Version, e
 	return head, src, nil, err
 }
 
-// next reads the next set, nil when the log has no more for now.
-func (f *feed) next(ctx context.Context) (set *ChangeSet, err error) {
+// next reads the next set, nil when the log has no more for now. When the definition
+// has changed, the rules are asked again first.
+func (f *feed) next(ctx context.Context) (*ChangeSet, error) {
+	for {
+		set, err := f.nextRuled(ctx)
+		if !errors.Is(err, errReruled) {
+			return set, err
+		}
+		if err := f.renew(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// nextRuled is next, unless the rules have to be asked again.
+func (f *feed) nextRuled(ctx context.Context) (set *ChangeSet, err error) {
 	var open *openWrite
 	var left []int64
 	err = f.ds.db.view(ctx, func(r storage.Reader) error {
@@ -185,8 +202,11 @@ func (f *feed) next(ctx context.Context) (set *ChangeSet, err error) {
 // is none.
 func (f *feed) atHand(r storage.Reader) (*openWrite, *source, error) {
 	if f.open == nil {
-		_, src, write, err := f.peek(r)
-		if err != nil || write == nil {
+		head, src, write, err := f.peek(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		if wait, err := f.ruled(head); wait || err != nil || write == nil {
 			return nil, nil, err
 		}
 		open, err := f.ds.openWrite(r, write)
@@ -196,7 +216,26 @@ func (f *feed) atHand(r storage.Reader) (*openWrite, *source, error) {
 	if err == nil && lost(head, f.pos) {
 		err = historyLost(f.ds.id)
 	}
-	return f.open, src, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if wait, err := f.ruled(head); wait || err != nil {
+		return nil, nil, err
+	}
+	open, err := f.reopen(r)
+	return open, src, err
+}
+
+// ruled makes sure that what is read is read under the rules of now. In the trash there
+// are none to ask: wait says so.
+func (f *feed) ruled(head layout.Head) (wait bool, err error) {
+	switch {
+	case !f.ds.reruled(head.Revision):
+		return false, nil
+	case head.Trashed:
+		return true, nil
+	}
+	return false, errReruled
 }
 
 // idsOf lists the entries that a write touched: inserted, updated, deleted.

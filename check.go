@@ -11,13 +11,15 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/storage"
 )
 
 // Finding is one thing that is wrong with a database.
 type Finding struct {
 	// Kind is one of checksum, decode, missing-entry, extra-entry, order,
-	// history-gap, history-no-doc, counter, columns, block, outbox-orphan.
+	// history-gap, history-no-doc, counter, columns, block, outbox-orphan, plain (not
+	// encrypted, where it should be).
 	Kind         string
 	Keyspace     string // where it was found
 	DataSourceID int64  // 0 when it concerns the store
@@ -163,6 +165,12 @@ func (c *checker) store() []int64 {
 			c.find("block", layout.Catalog, 0, "block %d belongs to data source %d, which does not exist, or was not given out", block, owner)
 		}
 	})
+	from, to = layout.KeysRange()
+	c.scan(layout.Catalog, from, to, func(key, _ []byte) {
+		if id := layout.SourceOf(key); !known[id] {
+			c.find("extra-entry", layout.Catalog, 0, "there are keys of data source %d, which does not exist", id)
+		}
+	})
 	c.byName(known)
 	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions, layout.Outbox, layout.Dues} {
 		c.orphans(ks, known)
@@ -178,7 +186,7 @@ func (c *checker) byName(known map[int64]bool) {
 		id := layout.ByNameSource(key)
 		var def definition
 		text, err := layout.ReadSource(c.r, id)
-		if !known[id] || err != nil || json.Unmarshal(text, &def) != nil || !bytes.Equal(key, layout.ByNameKey(def.Name, id)) {
+		if !known[id] || err != nil || json.Unmarshal(text, &def) != nil || !bytes.Equal(key, def.nameKey(id)) {
 			c.find("extra-entry", layout.Catalog, 0, "a name leads to data source %d, which has another or does not exist", id)
 		}
 	})
@@ -223,14 +231,35 @@ func (c *checker) dataSource() {
 		return
 	}
 	c.names = src.names
-	if found, err := c.r.Get(layout.Catalog, layout.ByNameKey(src.def.Name, c.source)); err == nil && found == nil {
+	if found, err := c.r.Get(layout.Catalog, src.def.nameKey(c.source)); err == nil && found == nil {
 		c.find("missing-entry", layout.Catalog, 0, "the name %q does not lead to its data source", src.def.Name)
 	}
 	c.report.DataSources++
+	c.sealed(&src.def)
 	c.entries()
 	c.orders()
 	c.history()
 	c.outbox()
+}
+
+// sealed checks that everything of an encrypted data source is, and is as it was stored.
+func (c *checker) sealed(def *definition) {
+	if !def.Encrypted {
+		return
+	}
+	if _, ok, err := layout.ReadKeys(c.r, c.source); !ok && !c.fault(layout.Catalog, 0, err) {
+		c.find("plain", layout.Catalog, 0, "the data source is to be encrypted and has no key")
+		return
+	}
+	raw := checker{r: sealed.Raw(c.r), report: c.report, source: c.source}
+	for _, rg := range layout.ContentRanges(c.source) {
+		raw.scan(rg.Keyspace, rg.From, rg.To, func(key, value []byte) {
+			if err := sealed.Verify(rg.Keyspace, key, value); err != nil {
+				raw.find("plain", rg.Keyspace, 0, "%v", err)
+			}
+		})
+	}
+	c.err = firstError(c.err, raw.err)
 }
 
 // entries checks every entry, and their sum against the head.

@@ -15,16 +15,19 @@ import (
 )
 
 // checkFixture is a store with one data source of ten entries and some history.
-func checkFixture(t *testing.T) *memory.Store {
+func checkFixture(t *testing.T) *memory.Store { return checkFixtureOf(t, nil) }
+
+// checkFixtureOf is checkFixture with options; with keys its data source is encrypted.
+func checkFixtureOf(t *testing.T, options *Options) *memory.Store {
 	t.Helper()
 	ctx := context.Background()
 	store := memory.New()
-	db, err := OpenStorage(ctx, store, nil)
+	db, err := OpenStorage(ctx, store, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	ds, err := db.Create(ctx, DataSourceSpec{Name: "t"})
+	ds, err := db.Create(ctx, DataSourceSpec{Name: "t", Encrypted: options != nil && options.Keys != nil})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +49,11 @@ func checkFixture(t *testing.T) *memory.Store {
 // tamper opens a fork of a store in which fn has changed the bytes.
 func tamper(t *testing.T, store *memory.Store, fn func(w storage.Writer) error) *DB {
 	t.Helper()
+	return tamperWith(t, store, nil, fn)
+}
+
+func tamperWith(t *testing.T, store *memory.Store, options *Options, fn func(w storage.Writer) error) *DB {
+	t.Helper()
 	ctx := context.Background()
 	fork, err := store.Fork()
 	if err != nil {
@@ -54,7 +62,7 @@ func tamper(t *testing.T, store *memory.Store, fn func(w storage.Writer) error) 
 	if err := fork.Update(ctx, fn); err != nil {
 		t.Fatal(err)
 	}
-	db, err := OpenStorage(ctx, fork, nil)
+	db, err := OpenStorage(ctx, fork, options)
 	if err != nil {
 		return nil // damaged counters are found by opening
 	}
@@ -179,8 +187,23 @@ func TestCheckFindsFaults(t *testing.T) {
 // TestEveryFlippedByte flips a bit in every value of the store: no read gives a
 // wrong answer, and the check finds it.
 func TestEveryFlippedByte(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { everyFlippedByte(t, nil) })
+	t.Run("encrypted", func(t *testing.T) { everyFlippedByte(t, &Options{Keys: testKeys(t)}) })
+}
+
+// testKeys is a keyring with one key.
+func testKeys(t testing.TB) Keyring {
+	t.Helper()
+	keys, err := FixedKeys("k", map[string][]byte{"k": bytes.Repeat([]byte{7}, 32)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func everyFlippedByte(t *testing.T, options *Options) {
 	ctx := context.Background()
-	store := checkFixture(t)
+	store := checkFixtureOf(t, options)
 	read := func(db *DB) (out string, err error) {
 		ds, err := db.DataSource(ctx, 1)
 		if err != nil {
@@ -214,7 +237,7 @@ func TestEveryFlippedByte(t *testing.T) {
 		}
 		return out, nil
 	}
-	want, err := read(tamper(t, store, func(storage.Writer) error { return nil }))
+	want, err := read(tamperWith(t, store, options, func(storage.Writer) error { return nil }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +266,7 @@ func TestEveryFlippedByte(t *testing.T) {
 			flips++
 			bad := bytes.Clone(p.value)
 			bad[i] ^= 1 << (i % 8)
-			db := tamper(t, store, func(w storage.Writer) error { return w.Put(p.ks, p.key, bad) })
+			db := tamperWith(t, store, options, func(w storage.Writer) error { return w.Put(p.ks, p.key, bad) })
 			if db == nil {
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/security"
 )
 
 // Commit is a set of inserts, updates and deletions that are applied together
@@ -131,7 +132,7 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 			}
 		}
 		results, err := db.applyAll(ctx, prepared, options)
-		if !errors.Is(err, errStale) {
+		if !errors.Is(err, errStale) && !errors.Is(err, errMoved) {
 			return results, err
 		}
 		for _, p := range prepared {
@@ -198,16 +199,20 @@ type preparedCommit struct {
 	orders  [][]byte // of each member
 
 	// Of a principal to which rules apply:
-	last  int64             // the last commit that the rules of deletions saw; -1 for any
-	add   bool              // columns are only added
-	blind func(i int) bool  // whether a member counts as a change in any case
-	keeps func(string) bool // the columns that stay when data are replaced; nil for none
+	goes   goes             // what is deleted
+	add    bool             // columns are only added
+	grant  *security.Grant  // of the updates
+	sees   map[int64]sees   // what is seen of the entries that are updated
+	unseen map[int64]names  // the columns that are sent of each and not seen
+	blind  func(i int) bool // whether a member counts as a change in any case
 
-	// Where hooks ran: they, the members that hold the whole data to be stored, and the commits
-	// that changed the entries last that they were evaluated on.
-	hooks *hooking
-	whole map[int]bool
-	seen  map[int64]int64
+	// The entries that rules and hooks were evaluated on, the commits that changed them
+	// last, where that matters, the hooks that ran, and the members that hold the whole
+	// data to be stored.
+	entries map[int64]*Entry
+	seen    map[int64]int64
+	hooks   *hooking
+	whole   map[int]bool
 }
 
 // prepare checks the form of a commit and encodes its data. label is that of the write.
@@ -225,7 +230,7 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit, label string) (*prep
 		return nil, err
 	}
 	c := sc.Commit
-	p := &preparedCommit{ds: sc.DataSource, commit: c, append: c.Delete != nil, last: -1}
+	p := &preparedCommit{ds: sc.DataSource, commit: c, append: c.Delete != nil}
 	if c.Append != nil {
 		p.append = *c.Append
 	}
@@ -272,9 +277,6 @@ type staged struct {
 func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 	st.begin("commit")
 	st.label = p.commit.Source
-	if p.last >= 0 && st.head.Last != p.last {
-		return nil, errStale
-	}
 	if p.hooks.confirm(st) != nil {
 		return nil, errStale
 	}
@@ -305,7 +307,7 @@ func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 		if remove[id] {
 			continue
 		}
-		_, changed, err := st.change(&u.before, u.doc, u.order, u.force)
+		_, changed, err := st.change(&u.before, u.doc, u.order, u.force, p.sees[id].or(p.unseen[id]))
 		if err == nil && changed {
 			err = p.hooks.updated(st, id)
 		}
@@ -357,7 +359,7 @@ func (p *preparedCommit) stage(st *sourceTx, docs [][]byte) (map[int64]*staged, 
 		case p.commit.Extend:
 			u.doc = document.Merge(nil, u.doc, docs[i])
 		default:
-			u.doc = p.replaced(st, u.doc, docs[i])
+			u.doc = replaced(st, p.keeping(e.ID), u.doc, docs[i])
 		}
 		if e.Order != nil {
 			u.order = p.orders[i]
@@ -389,15 +391,10 @@ func (p *preparedCommit) removals(st *sourceTx, updates map[int64]*staged, remov
 		for id := range updates {
 			keep[id] = !remove[id]
 		}
-		return st.removeAll(keep)
+		return st.removeAll(keep, p.goes)
 	}
-	var rec layout.Record
 	for _, id := range slices.Sorted(maps.Keys(remove)) {
-		ok, err := st.get(id, &rec)
-		if err == nil && ok {
-			err = st.remove(&rec)
-		}
-		if err != nil {
+		if err := st.removeNamed(id, p.goes); err != nil {
 			return err
 		}
 	}

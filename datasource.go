@@ -27,6 +27,7 @@ type DataSource struct {
 	at      moment
 	session *security.Session
 	veil    *veil // what is hidden from whoever reads; nil hides nothing
+	ruled   int64 // the revision of the definition whose rules were asked; 0 when none were
 }
 
 // ID returns the id of the data source.
@@ -41,10 +42,10 @@ type DataSourceInfo struct {
 	AppID           *int64
 	AppCapabilities json.RawMessage // any JSON; nil is null
 	Hooks           json.RawMessage // an array of objects; never nil
-	Encrypted       bool
-	Columns         []string // nil until a column is known
-	Type            *string  // non-nil hides the data source from management lists
-	Public          *bool    // nil is null and means false
+	Encrypted       bool            // everything stored of it is
+	Columns         []string        // nil until a column is known
+	Type            *string         // non-nil hides the data source from management lists
+	Public          *bool           // nil is null and means false
 	CreatedAt       time.Time
 	UpdatedAt       time.Time // moves with every change, of entries too
 
@@ -94,7 +95,7 @@ func (i DataSourceInfo) MarshalJSON() ([]byte, error) {
 func (s *source) info(head layout.Head) DataSourceInfo {
 	d := &s.def
 	i := DataSourceInfo{ID: s.id, Name: d.Name, OrganizationID: clonePtr(d.OrganizationID), AppID: clonePtr(d.AppID),
-		AppCapabilities: bytes.Clone(d.AppCapabilities), Hooks: bytes.Clone(d.Hooks),
+		AppCapabilities: bytes.Clone(d.AppCapabilities), Hooks: bytes.Clone(d.Hooks), Encrypted: d.Encrypted,
 		Columns: slices.Clone(s.columns), Type: clonePtr(d.Type), Public: clonePtr(d.Public),
 		CreatedAt: fromMillis(d.CreatedAt), UpdatedAt: fromMillis(head.UpdatedAt),
 		Definition: bytes.Clone(d.Definition), AccessRules: bytes.Clone(d.AccessRules), Bundle: clonePtr(d.Bundle),
@@ -119,6 +120,9 @@ func (ds *DataSource) Info(ctx context.Context) (DataSourceInfo, error) {
 	}
 	if err := ds.met(ctx); err != nil {
 		return info, err
+	}
+	if ds.at.kind != latest && ds.db.as.IsAnonymous() {
+		return info, nobody(ds.id) // versions need a token (spec 14.2)
 	}
 	err = ds.db.view(ctx, func(r storage.Reader) error {
 		st, err := ds.stateAt(r)
@@ -189,14 +193,23 @@ func (db *DB) DataSourceByName(ctx context.Context, name string, scope Scope) (*
 
 // findByName returns the id of the data source that DataSourceByName finds.
 func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, error) {
-	var found int64
 	if scope.AppID == nil && db.as != nil {
 		scope.AppID = db.as.AppID
 	}
-	from, to := layout.ByNameRange(name)
-	c := r.Scan(layout.Catalog, from, to, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		id := layout.ByNameSource(key)
+	return db.findNamed(r, name, scope.AppID, func(d *definition) bool {
+		return scope.OrganizationID == nil || equalPtr(d.OrganizationID, scope.OrganizationID)
+	})
+}
+
+// findNamed returns the id of the data source of a name that fits: the first one of an
+// app, else the one with the lowest id.
+func (db *DB) findNamed(r storage.Reader, name string, app *int64, fits func(*definition) bool) (int64, error) {
+	ids, err := namesakes(r, name)
+	if err != nil {
+		return 0, err
+	}
+	var found int64
+	for _, id := range ids {
 		head, _, err := layout.ReadHead(r, id)
 		if err != nil {
 			return 0, err
@@ -205,18 +218,15 @@ func (db *DB) findByName(r storage.Reader, name string, scope Scope) (int64, err
 		if err != nil {
 			return 0, err
 		}
-		if head.Trashed || src.def.Name != name || !db.sees(&src.def) || scope.OrganizationID != nil && !equalPtr(src.def.OrganizationID, scope.OrganizationID) {
+		if head.Trashed || src.def.Name != name || !db.sees(&src.def) || !fits(&src.def) {
 			continue
 		}
-		if scope.AppID != nil && equalPtr(src.def.AppID, scope.AppID) {
+		if app != nil && equalPtr(src.def.AppID, app) {
 			return id, nil
 		}
 		if found == 0 {
 			found = id
 		}
-	}
-	if err := c.Err(); err != nil {
-		return 0, err
 	}
 	if found == 0 {
 		return 0, errs.New(errs.NotFound, "data source %q does not exist", clipText(name))

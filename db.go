@@ -11,6 +11,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/bolt"
@@ -29,7 +30,11 @@ type DB struct {
 
 // core is the open database that all its handles share.
 type core struct {
-	store     storage.Storage
+	engine    storage.Storage // as given
+	store     storage.Storage // the same, or encryption over it
+	ring      sealed.Ring     // the keys of encrypted data sources
+	ownKey    atomic.Pointer[layout.WrappedKey]
+	sealer    chan struct{} // holds an element while somebody encrypts or decrypts
 	opts      Options
 	storeID   string
 	published atomic.Int64 // the last commit known to be durable
@@ -49,7 +54,8 @@ type core struct {
 //
 // It fails with ErrLocked, within a second, when another process holds the file;
 // with ErrNotDatabase for a file that is something else; with ErrCorrupt for a
-// damaged one; and with the system's error (errors.Is fs.ErrNotExist and so on)
+// damaged one; with ErrNoKey for one with encrypted data sources whose keys
+// Options.Keys does not have; and with the system's error (errors.Is fs.ErrNotExist and so on)
 // when the file cannot be reached.
 func Open(ctx context.Context, path string, options *Options) (*DB, error) {
 	opts, err := options.withDefaults()
@@ -93,7 +99,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 
 // openStore reads the store's counters, or writes the first ones.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
-	db := &DB{core: &core{store: store, opts: opts}}
+	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1)}}
 	db.outbox.init()
 	var meta layout.Meta
 	var found, pending bool
@@ -114,10 +120,13 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 			err = store.Update(ctx, func(w storage.Writer) error { return layout.WriteMeta(w, meta) })
 		}
 	}
+	if err == nil {
+		db.storeID = meta.StoreID
+		err = db.openKeys(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fromStorage(err), store.Close())
 	}
-	db.storeID = meta.StoreID
 	db.published.Store(meta.Commit)
 	if pending {
 		db.outbox.begin(db)
@@ -201,7 +210,7 @@ func (db *DB) Shutdown(ctx context.Context) error {
 // the copy begins empty: it sends what is written to it, and nothing that its origin
 // sends.
 func (db *DB) Fork() (*DB, error) {
-	forker, ok := db.store.(storage.Forker)
+	forker, ok := db.engine.(storage.Forker)
 	if !ok {
 		return nil, errs.New(errs.InvalidInput, "this storage cannot be forked; open the database with OpenMemory")
 	}
@@ -228,7 +237,7 @@ func (db *DB) Size() (storage.Size, error) {
 	if err := db.everything("ask for the size of the database"); err != nil {
 		return storage.Size{}, err
 	}
-	sizer, ok := db.store.(storage.Sizer)
+	sizer, ok := db.engine.(storage.Sizer)
 	if !ok {
 		return storage.Size{}, nil
 	}

@@ -19,6 +19,10 @@ type rows struct {
 	docs     [][]byte
 }
 
+// whole is what an update makes of the data of an entry, each part of which has been
+// held to the limits before. How many keys it may have is for the transaction to say.
+type whole struct{ document.Value }
+
 // errStale is returned inside a transaction when the names have grown so far that
 // the rows must be encoded again.
 var errStale = errors.New("column names have moved")
@@ -30,7 +34,12 @@ func (db *DB) encode(src *source, values []any) (*rows, error) {
 	if src != nil {
 		out.base = src.names
 	}
-	enc := document.NewEncoder(out.base, db.opts.Limits.document())
+	limits := db.opts.Limits.document()
+	wholes := slices.ContainsFunc(values, func(v any) bool { _, ok := v.(whole); return ok })
+	if wholes {
+		limits.Keys = -1
+	}
+	enc := document.NewEncoder(out.base, limits)
 	var chunk []byte
 	for i, v := range values {
 		if cap(chunk)-len(chunk) < 1<<10 {
@@ -38,8 +47,15 @@ func (db *DB) encode(src *source, values []any) (*rows, error) {
 		}
 		start := len(chunk)
 		var err error
-		if value, ok := v.(document.Value); ok { // read under other limits
+		switch value := v.(type) {
+		case document.Value: // read under other limits
 			err = db.opts.Limits.document().Check(value)
+		case whole:
+			v = value.Value
+		default:
+			if wholes {
+				v, err = document.FromGo(v, db.opts.Limits.document())
+			}
 		}
 		var grown []byte
 		if err == nil {

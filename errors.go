@@ -50,6 +50,9 @@ var (
 	ErrUnavailable = errs.Sentinel(errs.Unavailable, "storage unavailable")
 	// ErrCorrupt: stored bytes are not what was written.
 	ErrCorrupt = errs.Sentinel(errs.Corrupt, "corrupt")
+	// ErrNoKey: the database holds encrypted data sources, and Options.Keys does not have
+	// the key that they are encrypted with, or has another under its name.
+	ErrNoKey = errs.Sentinel(errs.NoKey, "key missing")
 	// ErrLocked: another process, or another DB of this one, holds the file.
 	ErrLocked = errs.Sentinel(errs.Locked, "locked")
 	// ErrNotDatabase: the file is something else, or of another format.

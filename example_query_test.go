@@ -1,9 +1,13 @@
 package siftdb_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log"
+	"os"
+	"path/filepath"
 
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/hooks"
@@ -218,6 +222,43 @@ func ExampleDataSource_Explain() {
 	// limit  take 10
 	//   sort  by "Name", keeping the best 10
 	//     scan  data source 1 "Users", 3 entries after commit 2, where {"Age":{"$gte":18}}, judged early by stored columns
+}
+
+func ExampleFixedKeys() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "siftdb")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "app.db")
+	secret := bytes.Repeat([]byte{7}, 32)
+	keys, err := siftdb.FixedKeys("2026", map[string][]byte{"2026": secret}) // 32 random bytes
+	if err != nil {
+		log.Fatal(err)
+	}
+	db, err := siftdb.Open(ctx, path, &siftdb.Options{Keys: keys})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+
+	patients, err := db.Create(ctx, siftdb.DataSourceSpec{Name: "Patients", Encrypted: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := patients.Insert(ctx, siftdb.M{"Name": "Dora"}); err != nil {
+		log.Fatal(err)
+	}
+
+	raw, err := os.ReadFile(path)
+	fmt.Println(err, "in the file:", bytes.Contains(raw, []byte("Dora")) || bytes.Contains(raw, []byte("Patients")))
+	db.Close()
+	_, err = siftdb.Open(ctx, path, nil)
+	fmt.Println(errors.Is(err, siftdb.ErrNoKey))
+	// Output:
+	// <nil> in the file: false
+	// true
 }
 
 // smsGateway is how a program sends text messages.

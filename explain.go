@@ -42,11 +42,13 @@ func (p *Plan) write(b *strings.Builder, indent string) {
 }
 
 // Explain tells how a query would be answered, without running it. It checks the
-// query, its views and its joins as running it does.
+// query, its views and its joins as running it does. To a principal that is not an
+// admin it shows the where that was sent, not what rules and hooks made of it.
 func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if q.Aggregate != nil {
 		return ds.explainPipeline(ctx, q)
 	}
+	sent := q
 	ds, err := ds.selecting(ctx, security.Select, &q)
 	if err != nil {
 		return nil, err
@@ -62,6 +64,9 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	}
 	if err := f.rd.slice(ctx, f.bind); err != nil {
 		return nil, err
+	}
+	if !ds.db.as.Unrestricted() { // what rules and hooks made of the where is not for all to see
+		q.Where = sent.Where
 	}
 	return f.explainAppended(f.explain(&q)), nil
 }
@@ -99,7 +104,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 func (f *finder) explain(q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
-	if f.m.where.CanJudge() {
+	if f.rd.st.source.veil == nil && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"
 	}
 	if f.joins != nil {

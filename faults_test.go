@@ -109,6 +109,28 @@ var operations = map[string]func(db *siftdb.DB, ds *siftdb.DataSource, ids []int
 		}
 		return nil
 	},
+	"encrypt": func(db *siftdb.DB, ds *siftdb.DataSource, _ []int64) error {
+		_, err := ds.Update(ctx, siftdb.DataSourceUpdate{Encrypted: new(true)})
+		return err
+	},
+	"decrypt": func(db *siftdb.DB, ds *siftdb.DataSource, _ []int64) error {
+		second, err := db.DataSource(ctx, 2)
+		if err == nil {
+			_, err = second.Update(ctx, siftdb.DataSourceUpdate{Encrypted: new(false)})
+		}
+		return err
+	},
+	"rotate keys": func(db *siftdb.DB, ds *siftdb.DataSource, _ []int64) error {
+		_, err := db.RotateKeys(ctx)
+		return err
+	},
+	"find in an encrypted one": func(db *siftdb.DB, _ *siftdb.DataSource, _ []int64) error {
+		second, err := db.DataSourceByName(ctx, "second", siftdb.Scope{})
+		if err == nil {
+			_, err = second.Find(ctx, siftdb.Query{})
+		}
+		return err
+	},
 	"check": func(db *siftdb.DB, _ *siftdb.DataSource, _ []int64) error {
 		_, err := db.Check(ctx)
 		return err
@@ -142,10 +164,15 @@ func contents(t *testing.T, db *siftdb.DB) []string {
 // next call works or says that the database is read-only.
 func TestEveryCallFails(t *testing.T) {
 	base := memory.New()
-	prepared := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, base, newClock().options()))
+	options := func() *siftdb.Options {
+		o := newClock().options()
+		o.Keys = oneKey
+		return o
+	}
+	prepared := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, base, options()))
 	defer prepared.Close()
 	ds := numbered(t, prepared, 30)
-	table(t, prepared, "second", `{"n":1}`)
+	must[*siftdb.DataSource](t)(prepared.Create(ctx, siftdb.DataSourceSpec{Name: "second", Encrypted: true, Entries: raws(`{"n":1}`)}))
 	must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, entryIDs(t, ds)[4], siftdb.M{"n": 1000}))
 	ids := entryIDs(t, ds)
 	total := 0
@@ -154,7 +181,7 @@ func TestEveryCallFails(t *testing.T) {
 			open := func() (*siftdb.DB, *siftdb.DataSource, *storagetest.Faults) {
 				fork := must[storage.Storage](t)(base.Fork())
 				faulty, faults := storagetest.Faulty(fork)
-				db := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, faulty, newClock().options()))
+				db := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, faulty, options()))
 				checked(t, db)
 				return db, must[*siftdb.DataSource](t)(db.DataSource(ctx, ds.ID())), faults
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -347,4 +348,38 @@ func TestReadsSeeOneSnapshot(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEachHoldsFew: whoever streams large entries holds few of them at a time.
+func TestEachHoldsFew(t *testing.T) {
+	db := memoryDB(t, nil)
+	large := table(t, db, "Large")
+	for i := range 100 {
+		must[*siftdb.Entry](t)(large.Insert(ctx, siftdb.M{"x": strings.Repeat("x", 1<<20), "n": i}))
+	}
+	for _, q := range []siftdb.Query{{}, {Order: siftdb.Order{siftdb.Desc("n")}}} {
+		before, n := heap(), 0
+		for _, err := range large.Each(ctx, q) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n++; n%20 != 0 {
+				continue
+			}
+			if grown := heap() - before; grown > 16<<20 {
+				t.Errorf("after %d entries %d MiB are held", n, grown>>20)
+			}
+		}
+		if n != 100 {
+			t.Errorf("%d entries", n)
+		}
+	}
+}
+
+// heap returns how much memory is in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

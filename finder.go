@@ -48,6 +48,7 @@ type finder struct {
 	eager   bool                // the caller wants everything, so slices are large at once
 	joins   *joiner             // nil when there are none
 	batch   []*Entry
+	weight  int // of the batch, in bytes
 	arena   arena
 
 	// What the where was bound to: names, and revisions of the columns and of the
@@ -114,10 +115,12 @@ func (f *finder) begin(ctx context.Context) error {
 	return f.joins.prepare(ctx)
 }
 
-// batchSizes: the first entries come soon, later ones in larger slices.
+// batchSizes: the first entries come soon, later ones in larger slices. Whoever streams
+// large entries holds few of them.
 const (
 	firstBatch = 32
 	fullBatch  = 1000
+	batchBytes = 4 << 20
 )
 
 func (f *finder) firstBatch() int {
@@ -163,7 +166,7 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
 		size := f.firstBatch()
 		for done := false; !done; size = fullBatch {
-			f.batch = f.batch[:0]
+			f.empty()
 			err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
 				if err := f.bind(r); err != nil {
 					return err
@@ -177,7 +180,7 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 					if ok {
 						err = f.accept(rec)
 					}
-					return len(f.batch) < size && (f.left != 0 || f.count), err
+					return len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count), err
 				})
 				done = done || f.left == 0 && !f.count
 				return err
@@ -217,7 +220,7 @@ func (f *finder) accept(rec *layout.Record) error {
 	}
 	e := f.arena.entry()
 	e.set(f.ds.id, f.rd.st.source.names, rec, doc)
-	f.batch = append(f.batch, e)
+	f.batch, f.weight = append(f.batch, e), f.weight+len(doc)
 	return f.joins.note(&f.m)
 }
 
@@ -229,6 +232,15 @@ func (f *finder) fresh(doc []byte) bool {
 	}
 	f.seen[string(key)] = struct{}{}
 	return true
+}
+
+// empty makes room for the next batch. What a heavy one was made of is let go at once.
+func (f *finder) empty() {
+	if f.weight >= batchBytes {
+		clear(f.batch)
+		f.arena = arena{}
+	}
+	f.batch, f.weight = f.batch[:0], 0
 }
 
 // deliver hands a batch out and reports whether to go on.
@@ -265,10 +277,10 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 		f.count = f.count && f.seen != nil
 		size := f.firstBatch()
 		for len(ids) > 0 && (f.left != 0 || f.count) {
-			f.batch = f.batch[:0]
+			f.empty()
 			err := f.rd.slice(ctx, func(r storage.Reader) error {
 				b := newBudget()
-				for len(ids) > 0 && len(f.batch) < size && (f.left != 0 || f.count) && !b.spent() {
+				for len(ids) > 0 && len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count) && !b.spent() {
 					if err := f.fetch(r, ids[0]); err != nil {
 						return err
 					}

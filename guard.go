@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -60,7 +61,7 @@ func (ds *DataSource) reach(ctx context.Context) (*source, error) {
 // met is reach for a look-up: an anonymous caller meets public data sources only.
 func (ds *DataSource) met(ctx context.Context) error {
 	src, err := ds.reach(ctx)
-	if err == nil && ds.db.as.IsAnonymous() && (src.def.Public == nil || !*src.def.Public) {
+	if err == nil && ds.db.as.IsAnonymous() && !src.public() {
 		err = nobody(ds.id)
 	}
 	return err
@@ -75,8 +76,12 @@ func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*Dat
 		return ds, nil, nil
 	}
 	src, err := ds.reach(ctx)
-	if err != nil || ds.db.as.Admin {
+	if err != nil {
 		return ds, nil, err
+	}
+	other := *ds
+	if other.ruled = src.revision; ds.db.as.Admin {
+		return &other, nil, nil
 	}
 	if ds.at.kind != latest && ds.db.as.IsAnonymous() {
 		return nil, nil, nobody(ds.id) // versions need a token (spec 14.2)
@@ -85,10 +90,12 @@ func (ds *DataSource) authorize(ctx context.Context, req security.Request) (*Dat
 	if err != nil {
 		return nil, nil, err
 	}
-	other := *ds
-	other.veil = newVeil(grant.Hides, src.def.excluded())
+	other.veil = newVeil(grant.Columns, src.def.excluded())
 	return &other, grant, nil
 }
+
+// public reports whether the data source may be read without a token (spec 14.2).
+func (s *source) public() bool { return s.def.Public != nil && *s.def.Public }
 
 // decide asks the rules of a data source about a request.
 func (ds *DataSource) decide(ctx context.Context, src *source, req security.Request) (*security.Grant, error) {
@@ -97,7 +104,10 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 		denied := &security.Denied{Operation: req.Operation, Reason: err.Error()}
 		return nil, denied.On(src.id, src.def.Name)
 	}
-	req.Public = src.def.Public != nil && *src.def.Public
+	req.Public = src.public()
+	reader := ds.lookUps(src)
+	defer reader.close()
+	req.Reader, req.Report = reader, ds.db.reporting(src.id)
 	grant, err := policy.Decide(ctx, ds.db.as, req, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {
@@ -134,6 +144,9 @@ func (ds *DataSource) reading(ctx context.Context, op security.Operation, where 
 	var ruled json.RawMessage
 	if grant != nil && grant.Where.Kind() == document.Object && !document.Equal(grant.Where, asked) {
 		ruled = document.AppendJSON(nil, grant.Where)
+		if err := usable(ruled); err != nil {
+			return nil, nil, err
+		}
 		where = ruled
 	}
 	hooked, err := ds.beforeQuery(ctx, where) // after the rules (spec 10.4)
@@ -141,6 +154,17 @@ func (ds *DataSource) reading(ctx context.Context, op security.Operation, where 
 		hooked = ruled
 	}
 	return guarded, hooked, err
+}
+
+// usable makes sure that a where that a script has changed can be used, in one dialect or
+// the other. What is wrong with it is not for its caller to see.
+func usable(where any) error {
+	for _, d := range []query.Dialect{query.Sift, query.Strict} {
+		if _, err := query.Compile(where, query.ForDataSource(), query.WithDialect(d)); err == nil {
+			return nil
+		}
+	}
+	return errs.At(errs.InvalidQuery, "where", "what the rules made of the where cannot be used")
 }
 
 // whereValue reads a where as a value; absent for none.
@@ -245,8 +269,7 @@ func (s *source) shownTo(p *security.Principal) (*veil, error) {
 	if err != nil {
 		return nil, err
 	}
-	public := s.def.Public != nil && *s.def.Public
-	return newVeil(policy.Visible(p, public).Hides, s.def.excluded()), nil
+	return newVeil(policy.Visible(p, s.public()), s.def.excluded()), nil
 }
 
 // creating checks what a principal wants to create: it belongs to the organization

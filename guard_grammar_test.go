@@ -25,7 +25,7 @@ type guardTGrammar struct {
 }
 
 func guardTNewGrammar(r *rand.Rand) *guardTGrammar {
-	return &guardTGrammar{Rand: r, hidden: []string{"Salary", "Salary", "Secret", "Secret.code", "Secret.list", "Secret.list.0", "Pin", "salary"}, codes: []string{"Cost", "Code", "Code.code", "Code.list"}}
+	return &guardTGrammar{Rand: r, hidden: []string{"Salary", "Salary", "Secret", "Secret.code", "Secret.list", "Secret.list.0", "SecretMediaFileId", "Pin", "PinMediaFileId", "salary"}, codes: []string{"Cost", "Code", "Code.code", "Code.list"}}
 }
 
 func guardTPick[T any](g *guardTGrammar, list ...T) T { return list[g.IntN(len(list))] }

@@ -98,14 +98,14 @@ var guardTMatrix = map[string]guardTRow{
 		return guardTText(guardTFirst(c.ds.AggregateEach(ctx, `[]`, siftdb.Query{})))
 	}},
 	"DataSource.Explain": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Explain(ctx, siftdb.Query{})) }},
-	"DataSource.Live": {guardTReads, func(c guardTCell) (string, error) {
+	"DataSource.Live": {guardTPasts, func(c guardTCell) (string, error) {
 		u, err := guardTFirst(c.ds.Live(ctx, siftdb.Query{}))
 		if err != nil {
 			return "", err
 		}
 		return guardTText(u.Entered, nil)
 	}},
-	"DataSource.Subscribe": {guardTReads, func(c guardTCell) (string, error) {
+	"DataSource.Subscribe": {guardTPasts, func(c guardTCell) (string, error) {
 		return guardTWatch(c, func(fn func(any)) (*siftdb.Subscription, error) {
 			return c.ds.Subscribe(ctx, siftdb.SubscribeOptions{}, func(x siftdb.Changes) { fn(x) })
 		})
@@ -156,10 +156,11 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.Update": {guardTManages, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Update(ctx, siftdb.DataSourceUpdate{Name: new("x")}))
 	}},
-	"DataSource.Delete": {guardTManages, func(c guardTCell) (string, error) { return "", c.ds.Delete(ctx) }},
-	"DataSource.Info":   {guardTHandles, func(c guardTCell) (string, error) { return guardTText(c.ds.Info(ctx)) }},
-	"DataSource.ID":     {guardTAnybody, func(c guardTCell) (string, error) { return fmt.Sprint(c.ds.ID()), nil }},
-	"DataSource.As":     {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Find(ctx, siftdb.Query{})) }},
+	"DataSource.Delete":   {guardTManages, func(c guardTCell) (string, error) { return "", c.ds.Delete(ctx) }},
+	"DataSource.Info":     {guardTHandles, func(c guardTCell) (string, error) { return guardTText(c.ds.Info(ctx)) }},
+	"DataSource.Info old": {guardTWants{"ok", "ok", "ok", "ok", guardT401, guardT401, guardT404, "ok"}, func(c guardTCell) (string, error) { return guardTText(c.ds.At(c.version).Info(ctx)) }},
+	"DataSource.ID":       {guardTAnybody, func(c guardTCell) (string, error) { return fmt.Sprint(c.ds.ID()), nil }},
+	"DataSource.As":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Find(ctx, siftdb.Query{})) }},
 	"DataSource.WithSession": {guardTReads, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.WithSession(&security.Session{UUID: "x"}).Find(ctx, siftdb.Query{}))
 	}},
@@ -187,9 +188,6 @@ var guardTMatrix = map[string]guardTRow{
 	"DB.RestoreDataSource": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.RestoreDataSource(ctx, c.trashed); return "", err }},
 	"DB.Purge":             {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Purge(ctx, c.ds.ID()) }},
 	"DB.Check":             {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Check(ctx); return "", err }},
-	"DB.Size":              {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
-	"DB.Changes":           {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},
-	"DB.Close":             {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // of the host's code, which has every handle
 	"DB.Shutdown":          {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // as Close
 	"DB.Deliveries":        {guardTHosts, func(c guardTCell) (string, error) { return guardTDelivery(c, siftdb.DeliveryFilter{}) }},
 	"DB.Deliveries of a data source": {guardTHosts, func(c guardTCell) (string, error) {
@@ -203,6 +201,17 @@ var guardTMatrix = map[string]guardTRow{
 		id, err := guardTDelivery(guardTCell{t: c.t, db: c.root, root: c.root, ds: c.ds}, siftdb.DeliveryFilter{})
 		return "", errors.Join(err, c.db.DropDelivery(ctx, id))
 	}},
+	"DB.Compact": {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Compact(ctx) }},
+	"DB.RotateKeys": {guardTHosts, func(c guardTCell) (string, error) { // without a keyring; who may not is told before
+		_, err := c.db.RotateKeys(ctx)
+		if isInvalid(err) {
+			err = nil
+		}
+		return "", err
+	}},
+	"DB.Size":    {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
+	"DB.Changes": {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},
+	"DB.Close":   {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // of the host's code, which has every handle
 	"DB.Files": {guardTTokens, func(c guardTCell) (string, error) {
 		return guardTText(c.db.Files().List(ctx, siftdb.FileQuery{}))
 	}},
@@ -263,7 +272,7 @@ var guardTMatrix = map[string]guardTRow{
 		r, err := guardTTable(c).Commit(ctx, siftdb.TableCommit[guardTTyped]{Append: new(true), ReturnEntries: true, Entries: []siftdb.TableEntry[guardTTyped]{{Value: guardTTyped{Name: "new"}}}})
 		return fmt.Sprintf("%+v", r), err
 	}},
-	"Table.Subscribe": {guardTReads, func(c guardTCell) (string, error) {
+	"Table.Subscribe": {guardTPasts, func(c guardTCell) (string, error) {
 		return guardTWatch(c, func(fn func(any)) (*siftdb.Subscription, error) {
 			return guardTTable(c).Subscribe(ctx, siftdb.SubscribeOptions{}, func(x siftdb.TableChanges[guardTTyped]) { fn(x.Inserted[0].Value) })
 		})

@@ -29,7 +29,7 @@ type guardTWorld struct {
 }
 
 // What a stripped entry is shown with: Salary, Secret, Cost, Code and Level, which rules
-// hide, and Pin, which the definition hides, are left out.
+// hide, and Pin, which the definition hides, are left out, and so are the ids of their files.
 var guardTShown = []string{"Name", "Dept", "Score", "Tags", "Person", "Amount", "Owner", "Note", "marker", "bump"}
 
 const (
@@ -117,7 +117,7 @@ func (w *guardTWorld) person(r *rand.Rand) siftdb.M {
 	if r.IntN(3) == 0 {
 		row["Tags"] = []any{"a", r.IntN(3)}
 	}
-	return w.hide(row, "Salary", "Secret", "Pin")
+	return w.hide(row, "Salary", "Secret", "SecretMediaFileId", "Pin", "PinMediaFileId")
 }
 
 func (w *guardTWorld) order(r *rand.Rand) siftdb.M {

@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -36,6 +35,9 @@ func (ds *DataSource) findGuarded(ctx context.Context, id int64) (*Entry, error)
 func (ds *DataSource) meets(ctx context.Context, grant *security.Grant, e *Entry) (bool, error) {
 	if grant == nil || grant.Where.Kind() != document.Object {
 		return true, nil
+	}
+	if err := usable(grant.Where); err != nil {
+		return false, err
 	}
 	m, err := query.Compile(grant.Where, query.ForDataSource())
 	if err != nil {
@@ -179,9 +181,10 @@ func (ds *DataSource) written(ctx context.Context, e *Entry, sent, granted any) 
 	own := *ds
 	own.veil = &veil{hides: func(string) bool { return true }}
 	if err == nil && failed == nil && gone == nil {
-		own.veil = newVeil(func(c string) bool {
-			return theirs.Field(c).Kind() == document.Absent || ours.Field(c).Kind() == document.Absent
-		}, src.def.excluded())
+		never := (*security.Policy)(nil).Visible(nil, false).Without(src.def.excluded()...)
+		own.veil.hides = func(c string) bool {
+			return theirs.Field(c).Kind() == document.Absent || ours.Field(c).Kind() == document.Absent || never.Hides(c)
+		}
 	}
 	return own.show(e)
 }
@@ -189,32 +192,6 @@ func (ds *DataSource) written(ctx context.Context, e *Entry, sent, granted any) 
 func isDenied(err error) bool {
 	e, ok := err.(*Error)
 	return ok && (e.Code == errs.Denied || e.Code == errs.Unauthorised)
-}
-
-// blind reports whether a principal may not read a column of an entry that it sends: a
-// write of it counts as a change in any case, so that nobody can guess what is stored
-// (spec 8.2).
-func (ds *DataSource) blind(ctx context.Context, e *Entry, sent any) (bool, error) {
-	if ds.db.as.Unrestricted() {
-		return false, nil
-	}
-	data, err := document.FromGo(sent, document.Limits{})
-	if err != nil {
-		return false, err
-	}
-	guarded, err := ds.seeing(ctx, e)
-	if err != nil {
-		return false, err
-	}
-	if guarded == nil {
-		return data.Len() > 0, nil
-	}
-	for key := range data.Fields() {
-		if guarded.veil.hides(key) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // writing refuses writes by nobody, and to data sources that the principal does not
@@ -249,6 +226,11 @@ func (ds *DataSource) restoring(ctx context.Context, version int64) (last int64,
 		denied := &security.Denied{Operation: security.Select, Reason: "a restore would tell of columns that are never sent"}
 		return 0, denied.On(src.id, src.def.Name)
 	}
+	for _, op := range []security.Operation{security.Select, security.Insert, security.Update, security.Delete} {
+		if err := src.hopeless(ds.db.as, op, true); err != nil {
+			return 0, err
+		}
+	}
 	trusted := *ds
 	trusted.db, trusted.veil = ds.db.As(nil), nil
 	var r security.Restore
@@ -264,6 +246,9 @@ func (ds *DataSource) restoring(ctx context.Context, version int64) (last int64,
 			r.Updates = append(r.Updates, c.After.doc)
 		}
 	}
+	reader := ds.lookUps(src)
+	defer reader.close()
+	r.Reader, r.Report = reader, ds.db.reporting(src.id)
 	err = policy.DecideRestore(ctx, ds.db.as, r, ds.db.opts.Scripts)
 	var denied *security.Denied
 	if errors.As(err, &denied) {
@@ -283,14 +268,15 @@ func (ds *DataSource) lastCommit(ctx context.Context) (last int64, err error) {
 }
 
 // naming asks whether a write may name columns: those of the list that no row has are
-// asked for as an insert of them. A list without rows is asked for as a whole.
-func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) error {
+// asked for as an insert of them. A list without rows is asked for as a whole. It returns
+// the rows as far as it has read them, so that they are read once.
+func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) ([]any, error) {
 	if ds.db.as.Unrestricted() || len(columns) == 0 {
-		return nil
+		return data, nil
 	}
 	src, err := ds.reach(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known := make(map[string]bool)
 	if len(data) > 0 {
@@ -298,14 +284,16 @@ func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) 
 			known[c] = true
 		}
 	}
-	for _, row := range data {
-		v, err := document.FromGo(row, document.Limits{})
+	read := make([]any, len(data))
+	for i, row := range data {
+		v, err := document.FromGo(row, ds.db.opts.Limits.document())
 		if err != nil {
-			return err
+			return nil, rowError(i, err)
 		}
 		for key := range v.Fields() {
 			known[key] = true
 		}
+		read[i] = v
 	}
 	row := query.D{}
 	for _, c := range columns {
@@ -313,24 +301,10 @@ func (ds *DataSource) naming(ctx context.Context, columns []string, data []any) 
 			row = append(row, query.E{Key: c})
 		}
 	}
-	if len(row) == 0 {
-		return nil
+	if len(row) > 0 {
+		_, _, err = ds.authorize(ctx, security.Request{Operation: security.Insert, Data: []document.Value{document.Of(row)}})
 	}
-	_, _, err = ds.authorize(ctx, security.Request{Operation: security.Insert, Data: []document.Value{document.Of(row)}})
-	return err
-}
-
-// leaving asks whether entries may be deleted.
-func (ds *DataSource) leaving(ctx context.Context, entries []*Entry) error {
-	if ds.db.as.Unrestricted() || len(entries) == 0 {
-		return nil
-	}
-	req := security.Request{Operation: security.Delete, ByID: true, List: true}
-	for _, e := range entries {
-		req.Stored = append(req.Stored, dataOf(e))
-	}
-	_, _, err := ds.authorize(ctx, req)
-	return err
+	return read, err
 }
 
 // guard asks the rules about a commit: once for each kind of change that occurs, with
@@ -343,7 +317,7 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 		return data, err
 	}
 	p.add = true
-	err := p.ds.naming(ctx, p.columns, data)
+	data, err := p.ds.naming(ctx, p.columns, data)
 	if err != nil {
 		return nil, err
 	}
@@ -352,32 +326,10 @@ func (p *preparedCommit) guard(ctx context.Context, data []any) ([]any, error) {
 			return nil, err
 		}
 	}
-	if err := p.findBlind(ctx, data); err != nil {
+	if err := p.look(ctx, data); err != nil {
 		return nil, err
 	}
 	return data, p.guardDeletions(ctx)
-}
-
-// findBlind notes the updates that count as changes in any case.
-func (p *preparedCommit) findBlind(ctx context.Context, data []any) error {
-	list := make([]bool, len(data))
-	for i, c := range p.commit.Entries {
-		if c.ID == 0 {
-			continue
-		}
-		e, err := p.ds.lookup(ctx, c.ID)
-		if isMissing(err) {
-			continue // the transaction says so, of all of them
-		}
-		if err == nil {
-			list[i], err = p.ds.blind(ctx, e, data[i])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	p.blind = func(i int) bool { return list[i] }
-	return nil
 }
 
 // guardMembers asks the rules about the inserts, or the updates, of a commit.
@@ -393,99 +345,12 @@ func (p *preparedCommit) guardMembers(ctx context.Context, op security.Operation
 	if err != nil {
 		return nil, err
 	}
-	if op == security.Update && grant != nil {
-		if p.keeps, err = p.ds.keeping(ctx, grant); err != nil {
-			return nil, err
-		}
+	if op == security.Update {
+		p.grant = grant
 	}
 	data = slices.Clone(data)
 	for n, i := range places {
 		data[i] = granted[n]
 	}
 	return data, nil
-}
-
-// keeping tells the columns that stay when a principal replaces the data of an entry:
-// those that it cannot see, and those that it may not write. It did not leave them out.
-func (ds *DataSource) keeping(ctx context.Context, grant *security.Grant) (func(string) bool, error) {
-	readable, err := ds.readable(ctx)
-	if err != nil || readable == nil {
-		return nil, err
-	}
-	return func(column string) bool { return !readable(column) || grant.Hides(column) }, nil
-}
-
-// replaced returns the document that replaces another, with the columns of that which
-// stay. Where the others are what was sent, nothing changes: whether there are any that
-// stay must not show.
-func (p *preparedCommit) replaced(st *sourceTx, before, doc []byte) []byte {
-	if p.keeps == nil {
-		return doc
-	}
-	part := func(stay bool) []byte {
-		return document.Select(nil, before, func(col uint16, inline string) bool {
-			if inline == "" {
-				inline = st.src.names.Name(col)
-			}
-			return p.keeps(inline) == stay
-		})
-	}
-	if bytes.Equal(part(false), doc) {
-		return before
-	}
-	return document.Merge(nil, part(true), doc)
-}
-
-// guardDeletions asks the rules about what the commit deletes.
-func (p *preparedCommit) guardDeletions(ctx context.Context) error {
-	if p.append && len(p.commit.Delete) == 0 {
-		return nil
-	}
-	all, last, err := p.ds.snapshotAll(ctx)
-	if err != nil {
-		return err
-	}
-	kept := make(map[int64]bool)
-	for _, e := range p.commit.Entries {
-		kept[e.ID] = true
-	}
-	named := make(map[int64]bool, len(p.commit.Delete)) // and whether they are there
-	for _, id := range p.commit.Delete {
-		named[id] = false
-	}
-	goes := slices.DeleteFunc(all, func(e *Entry) bool {
-		_, asked := named[e.ID]
-		if asked {
-			named[e.ID] = true
-		}
-		return !asked && (p.append || kept[e.ID])
-	})
-	p.last = last
-	unknown := false
-	for _, there := range named {
-		unknown = unknown || !there
-	}
-	if unknown { // judged as an entry without columns, so that nobody learns which exist
-		goes = append(goes, nil)
-	}
-	return p.ds.leaving(ctx, goes)
-}
-
-// snapshotAll reads every entry as it is stored, and the last commit that is in it.
-func (ds *DataSource) snapshotAll(ctx context.Context) (entries []*Entry, last int64, err error) {
-	return ds.snapshot(ctx, everything)
-}
-
-// snapshot is snapshotAll for what a query selects.
-func (ds *DataSource) snapshot(ctx context.Context, c *compiled) (entries []*Entry, last int64, err error) {
-	f := ds.finder(ctx, c, false)
-	defer f.close()
-	f.eager = true
-	for e, err := range f.all(ctx) {
-		if err != nil {
-			return nil, 0, err
-		}
-		entries = append(entries, e)
-	}
-	return entries, f.last, nil
 }

@@ -141,8 +141,8 @@ func (ds *DataSource) insertRows(ctx context.Context, values []any, run bool, op
 			}
 		}
 		commit, err := ds.writeRows(ctx, saved, true, options, func(st *sourceTx, r *rows) error {
-			if err := h.confirm(st); err != nil {
-				return err
+			if h.confirm(st) != nil {
+				return errRehook
 			}
 			recs, err := fn(st, r)
 			if err != nil {
@@ -150,7 +150,7 @@ func (ds *DataSource) insertRows(ctx context.Context, values []any, run bool, op
 			}
 			return h.inserted(st, recs)
 		})
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, errRehook) {
 			return commit, err
 		}
 		if err := ds.db.reload(ctx, ds.id); err != nil {
@@ -200,6 +200,9 @@ func mergeValues(under, over document.Value) (document.Value, error) {
 // hooks are not those of the data source any more.
 var errMoved = errors.New("the entry has been changed meanwhile")
 
+// errRehook ends an insert whose hooks are not those of the data source any more.
+var errRehook = errors.New("the hooks have been changed meanwhile")
+
 // updateHooked runs the hooks of an update of one entry. They are evaluated on the stored
 // entry, which judged then names, so that the transaction confirms that it is still the
 // same. Where a hook may change data it also writes the update, and done is true.
@@ -224,14 +227,14 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged *judged
 		return nil, false, errMoved
 	}
 	judged.changed = before.Changed
-	data, changed, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, patch, judged.blind, opts.source)
+	data, changed, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, patch, judged.sees, judged.blind(), opts.source)
 	if err != nil || !changed {
 		return nil, false, err
 	}
 	if err := h.updating(ctx, id, data); err != nil || !h.changes(hooks.Update) {
 		return nil, false, err
 	}
-	_, err = ds.writeRows(ctx, []any{data}, false, options, func(st *sourceTx, r *rows) error {
+	_, err = ds.writeRows(ctx, []any{whole{data}}, false, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
 		rec, err := st.judged(id, judged)
 		if err != nil {
@@ -242,7 +245,7 @@ func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged *judged
 			return err
 		}
 		st.meet(docs[0])
-		entry, err = st.changeHooked(&rec, docs[0], judged)
+		entry, err = st.changeHooked(&rec, docs[0], judged.blind(), judged.counts(), judged.hooks)
 		return err
 	})
 	return entry, err == nil, err
@@ -261,10 +264,10 @@ func (st *sourceTx) judged(id int64, judged *judged) (rec layout.Record, err err
 }
 
 // changeHooked gives an entry new data, and stores what hooks send about that.
-func (st *sourceTx) changeHooked(rec *layout.Record, doc []byte, judged *judged) (*Entry, error) {
-	after, changed, err := st.change(rec, doc, rec.Order, judged.blind)
+func (st *sourceTx) changeHooked(rec *layout.Record, doc []byte, blind bool, counts sees, h *hooking) (*Entry, error) {
+	after, changed, err := st.change(rec, doc, rec.Order, blind, counts)
 	if err == nil && changed {
-		err = judged.hooks.updated(st, rec.ID)
+		err = h.updated(st, rec.ID)
 	}
 	if err != nil {
 		return nil, err
@@ -288,7 +291,7 @@ func (h *hooking) updating(ctx context.Context, id int64, data document.Value) e
 // updatedData runs the hooks on an update that puts a patch over some data, and returns
 // the whole data to store. changed is false for an update that changes nothing, on
 // which no hooks run (spec 8.2).
-func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, stored, under, patch document.Value, blind bool, label string) (data document.Value, changed bool, err error) {
+func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, stored, under, patch document.Value, seen sees, blind bool, label string) (data document.Value, changed bool, err error) {
 	if data, err = mergeValues(under, patch); err != nil {
 		return data, false, err
 	}
@@ -299,29 +302,9 @@ func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, store
 	if err != nil {
 		return data, false, err
 	}
-	readable, err := ds.readable(ctx)
-	if err != nil {
-		return data, false, err
-	}
-	data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Update, Data: data, Stored: stored, Source: label, Hash: hash, Readable: readable,
+	data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Update, Data: data, Stored: stored, Source: label, Hash: hash, Readable: seen,
 		Sent: func(column string) bool { return patch.Field(column).Kind() != document.Absent }})
 	return data, err == nil, err
-}
-
-// readable tells the columns that the principal may read; nil means all.
-func (ds *DataSource) readable(ctx context.Context) (func(string) bool, error) {
-	if ds.db.as.Unrestricted() {
-		return nil, nil
-	}
-	src, err := ds.reach(ctx)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := src.shownTo(ds.db.as)
-	if err != nil {
-		return nil, err
-	}
-	return func(column string) bool { return !shown.hides(column) }, nil
 }
 
 // hook runs the hooks that a commit lists on its members, as they are about to be
@@ -341,7 +324,9 @@ func (p *preparedCommit) hook(ctx context.Context, data []any, label string) ([]
 	}
 	inserts, updates := runs(InsertEvent, hooks.Insert), runs(UpdateEvent, hooks.Update)
 	data = slices.Clone(data)
-	p.whole, p.seen = make(map[int]bool), make(map[int64]int64)
+	if p.whole = make(map[int]bool); p.seen == nil {
+		p.seen = make(map[int64]int64)
+	}
 	now := make(map[int64]updatedEntry)
 	for i, e := range p.commit.Entries {
 		switch {
@@ -379,7 +364,7 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, i int, data []any, now 
 	id := p.commit.Entries[i].ID
 	entry, ok := now[id]
 	if !ok {
-		e, err := p.ds.findByID(ctx, id)
+		e, err := p.stored(ctx, id)
 		if isMissing(err) {
 			return nil // the transaction says so, of all of them
 		}
@@ -396,29 +381,29 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, i int, data []any, now 
 	under := stored
 	if !p.commit.Extend {
 		var rest document.Value
-		if under, rest = p.parted(stored); sameText(rest, patch) {
+		if under, rest = parted(stored, p.keeping(id)); sameText(rest, patch) {
 			under, patch = stored, document.Of(query.D{}) // nothing changes
 		}
 	}
-	saved, changed, err := p.ds.updatedData(ctx, p.hooks.chain, stored, under, patch, p.blind != nil && p.blind(i), p.hooks.label)
+	saved, changed, err := p.ds.updatedData(ctx, p.hooks.chain, stored, under, patch, p.sees[id], p.blind != nil && p.blind(i), p.hooks.label)
 	if err != nil {
 		return err
 	}
 	now[id] = updatedEntry{saved, entry.changed || changed}
 	if changed && p.hooks.changes(hooks.Update) {
-		data[i], p.whole[i] = saved, true
+		data[i], p.whole[i] = whole{saved}, true
 	}
 	return nil
 }
 
 // parted parts data that are replaced into the columns that stay and the others.
-func (p *preparedCommit) parted(stored document.Value) (stay, rest document.Value) {
-	if p.keeps == nil {
+func parted(stored document.Value, keeps func(string) bool) (stay, rest document.Value) {
+	if keeps == nil {
 		return document.Of(query.D{}), stored
 	}
 	stays, goes := query.D{}, query.D{}
 	for name, v := range stored.Fields() {
-		if e := (query.E{Key: strings.Clone(name), Value: v}); p.keeps(name) {
+		if e := (query.E{Key: strings.Clone(name), Value: v}); keeps(name) {
 			stays = append(stays, e)
 		} else {
 			goes = append(goes, e)

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/errs"
-	"github.com/siftdb/siftdb/security"
 )
 
 // LiveUpdate is how the result of a live query changed.
@@ -38,6 +37,10 @@ type LiveUpdate struct {
 // an entry that it matches, or changed the definition of a view. Joins, Aggregate and Distinct are refused. When retention
 // has dropped what is needed, the stream ends with ErrHistoryLost, as that of
 // Changes does.
+//
+// The stream of a principal asks the access rules again whenever the definition of the
+// data source has changed. It ends with their refusal. A result that is kept is asked
+// again then, and of entries that leave it only the ids are told.
 func (ds *DataSource) Live(ctx context.Context, q Query) iter.Seq2[*LiveUpdate, error] {
 	return func(yield func(*LiveUpdate, error) bool) {
 		l, err := ds.live(ctx, q)
@@ -52,8 +55,9 @@ func (ds *DataSource) Live(ctx context.Context, q Query) iter.Seq2[*LiveUpdate, 
 
 // live is a live query.
 type live struct {
-	ds       *DataSource
+	watch    *watch
 	scope    *scope
+	reruled  bool // the rules were asked again since the result was made
 	feed     *feed
 	begun    bool
 	revision int64 // of the definition that the result was made with
@@ -73,34 +77,55 @@ func (ds *DataSource) live(ctx context.Context, q Query) (*live, error) {
 			return nil, errs.At(errs.InvalidQuery, option.key, "a live query cannot have %s", option.key)
 		}
 	}
-	ds, err := ds.selecting(ctx, security.Select, &q)
+	w, err := ds.watching(ctx, q, 0)
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileEntries()
-	if err != nil {
-		return nil, err
-	}
-	ds = ds.in(ctx)
-	l := &live{ds: ds, scope: &scope{ds: ds, c: c}, window: len(q.Order) > 0 || q.Limit != nil || q.Offset > 0}
+	l := &live{watch: w, window: len(q.Order) > 0 || q.Limit != nil || q.Offset > 0}
 	l.asks = l.window || len(q.Views) > 0
-	l.feed, err = ds.feed(ctx, FromNow)
+	if l.scope, err = w.scope(ctx); err != nil {
+		return nil, err
+	}
+	l.feed, err = w.ds.feed(ctx, FromNow)
 	return l, err
 }
 
-// next makes the next update, nil when nothing has changed for now.
+// next makes the next update, nil when nothing has changed for now. When the definition
+// has changed, the rules are asked again first.
 func (l *live) next(ctx context.Context) (*LiveUpdate, error) {
+	for {
+		u, err := l.nextRuled(ctx)
+		if !errors.Is(err, errReruled) {
+			return u, err
+		}
+		sc, err := l.watch.renewed(ctx, l.scope)
+		if err != nil {
+			return nil, err
+		}
+		l.reruled = l.reruled || sc != l.scope
+		l.scope = sc
+	}
+}
+
+// nextRuled is next, unless the rules have to be asked again.
+func (l *live) nextRuled(ctx context.Context) (*LiveUpdate, error) {
 	if !l.begun {
-		l.begun = true
 		u := &LiveUpdate{Version: l.feed.pos, Initial: true}
-		if err := l.ask(ctx, u); err != nil {
+		err := l.ask(ctx, u)
+		if l.begun = err == nil; err != nil {
 			return nil, err
 		}
 		return u, nil
 	}
 	for {
 		sp, found, err := l.feed.nextSpan(ctx, true)
-		redefined := len(l.scope.c.views) > 0 && sp.revision != l.revision
+		if err == nil && l.scope.ds.reruled(sp.revision) {
+			if sp.trashed {
+				return nil, nil
+			}
+			return nil, errReruled
+		}
+		redefined := l.asks && l.reruled || len(l.scope.c.views) > 0 && sp.revision != l.revision
 		if err != nil || !found && !redefined {
 			return nil, err
 		}
@@ -127,7 +152,8 @@ func (l *live) next(ctx context.Context) (*LiveUpdate, error) {
 
 // ask asks the query anew, and compares its result with what is shown.
 func (l *live) ask(ctx context.Context, u *LiveUpdate) error {
-	f := l.ds.reads(moment{atCommit, u.Version}).finder(ctx, l.scope.c, false)
+	ds := l.scope.ds
+	f := ds.reads(moment{atCommit, u.Version}).finder(ctx, l.scope.c, false)
 	defer f.close()
 	f.eager = true
 	now := make(map[int64]*Entry)
@@ -136,7 +162,7 @@ func (l *live) ask(ctx context.Context, u *LiveUpdate) error {
 	}
 	for e, err := range f.all(ctx) {
 		if errors.Is(err, ErrSnapshotGone) {
-			return historyLost(l.ds.id)
+			return historyLost(ds.id)
 		}
 		if err != nil {
 			return err
@@ -153,13 +179,20 @@ func (l *live) ask(ctx context.Context, u *LiveUpdate) error {
 			now[e.ID] = e
 		}
 	}
+	if f.rd.st != nil && ds.reruled(f.rd.st.head.Revision) {
+		return errReruled
+	}
 	for id, e := range l.shown {
-		if now[id] == nil {
-			u.Left = append(u.Left, e)
+		if now[id] != nil {
+			continue
 		}
+		if l.reruled { // it was read under other rules
+			e = &Entry{ID: e.ID, DataSourceID: e.DataSourceID}
+		}
+		u.Left = append(u.Left, e)
 	}
 	slices.SortFunc(u.Left, func(a, b *Entry) int { return cmp.Compare(a.ID, b.ID) })
-	l.shown, l.revision = now, f.revision
+	l.shown, l.revision, l.reruled = now, f.revision, false
 	return nil
 }
 

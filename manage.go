@@ -22,12 +22,13 @@ type DataSourceSpec struct {
 	Definition      json.RawMessage
 	AccessRules     json.RawMessage
 	Bundle          *bool
-	Encrypted       bool     // refused: this build has no cipher
+	Encrypted       bool     // needs Options.Keys
 	Columns         []string // the first list of columns
 	// Entries are the first entries: structs, maps or json.RawMessage objects.
 	Entries []any
 	// Version fills the data source with the entries, order and columns of a
-	// version of another one, under new ids (spec 9.5). It excludes Entries.
+	// version of another one, under new ids (spec 9.5). It excludes Entries. What is
+	// copied from an encrypted data source is encrypted again.
 	Version *VersionRef
 }
 
@@ -63,9 +64,13 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 	if err != nil {
 		return nil, err
 	}
+	key, err := db.keyFor(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
 	ds := &DataSource{db: db}
 	_, err = db.write(ctx, options, func(t *tx) error {
-		st, err := t.create(def)
+		st, err := t.create(def, key)
 		if err != nil {
 			return err
 		}
@@ -92,9 +97,6 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 func (s *DataSourceSpec) definition() (definition, error) {
 	def := definition{OrganizationID: clonePtr(s.OrganizationID), AppID: clonePtr(s.AppID), Type: clonePtr(s.Type),
 		Public: clonePtr(s.Public), Bundle: clonePtr(s.Bundle)}
-	if s.Encrypted {
-		return def, errNoCipher()
-	}
 	if def.Public == nil {
 		def.Public = new(false)
 	}
@@ -108,8 +110,34 @@ func (s *DataSourceSpec) definition() (definition, error) {
 	return def, def.setJSON(s.AppCapabilities, s.Hooks, s.Definition, s.AccessRules)
 }
 
+// keyFor returns the key for a data source that is to be created; nil for one that is
+// not encrypted.
+func (db *DB) keyFor(ctx context.Context, spec DataSourceSpec) (*layout.WrappedKey, error) {
+	encrypted := spec.Encrypted
+	if spec.Version != nil && !encrypted {
+		err := db.view(ctx, func(r storage.Reader) error {
+			_, src, err := db.load(r, spec.Version.DataSourceID, false)
+			if err == nil {
+				encrypted = src.def.SealedName
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !encrypted {
+		return nil, nil
+	}
+	if db.opts.Keys == nil {
+		return nil, errNoCipher()
+	}
+	key, err := db.newKey(ctx)
+	return &key, err
+}
+
 func errNoCipher() error {
-	return errs.New(errs.InvalidInput, "a data source can only be encrypted in a database that was opened with a cipher")
+	return errs.New(errs.InvalidInput, "a data source can only be encrypted in a database that was opened with a keyring")
 }
 
 // setJSON checks and sets the parts that are given, nil meaning unchanged.
@@ -150,12 +178,15 @@ func (d *definition) setJSON(capabilities, hooks, def, rules json.RawMessage) er
 
 // DataSourceUpdate says what Update changes. Nil fields stay as they are.
 type DataSourceUpdate struct {
-	Name            *string
-	Type            *string // "" clears it
-	Public          *bool
-	AppID           *int64 // 0 clears it
-	Bundle          *bool
-	Encrypted       *bool           // true is refused: this build has no cipher
+	Name   *string
+	Type   *string // "" clears it
+	Public *bool
+	AppID  *int64 // 0 clears it
+	Bundle *bool
+	// Encrypted has everything stored of the data source encrypted, its versions and
+	// what it is called included, before Update returns, and the storage compacted; or
+	// decrypted. It needs Options.Keys, and takes time and space as the storage is large.
+	Encrypted       *bool
 	AppCapabilities json.RawMessage // null clears it, here and below
 	Hooks           json.RawMessage // replaced as a whole, here and below
 	Definition      json.RawMessage
@@ -170,7 +201,7 @@ type DataSourceUpdate struct {
 // version.
 func (ds *DataSource) Update(ctx context.Context, change DataSourceUpdate) (DataSourceInfo, error) {
 	var info DataSourceInfo
-	if change.Encrypted != nil && *change.Encrypted {
+	if change.Encrypted != nil && *change.Encrypted && ds.db.opts.Keys == nil {
 		return info, errNoCipher()
 	}
 	if err := ds.writable(); err != nil {
@@ -186,6 +217,18 @@ func (ds *DataSource) Update(ctx context.Context, change DataSourceUpdate) (Data
 	added, err := ds.db.cleanColumns(change.NewColumns)
 	if err != nil {
 		return info, err
+	}
+	if change.Encrypted != nil { // before anything is stored that may be a secret
+		if err := new(definition).apply(change); err != nil {
+			return info, err
+		}
+		set := ds.decrypt
+		if *change.Encrypted {
+			set = ds.encrypt
+		}
+		if err := set(ctx); err != nil {
+			return info, err
+		}
 	}
 	_, err = ds.db.write(ctx, nil, func(t *tx) error {
 		st, err := t.source(ds.id, false)
@@ -326,7 +369,7 @@ func (t *tx) purge(id int64) error {
 			return err
 		}
 	}
-	for _, key := range [][]byte{layout.SourceKey(id), layout.ByNameKey(st.src.def.Name, id)} {
+	for _, key := range [][]byte{layout.SourceKey(id), layout.KeysKey(id), st.src.def.nameKey(id)} {
 		if err := t.w.Delete(layout.Catalog, key); err != nil {
 			return err
 		}

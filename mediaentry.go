@@ -36,6 +36,8 @@ type entryForm struct {
 	data    formData
 	up      *uploading // nil before the first file
 	changed int64      // of an update: the commit that changed the entry last that the rules saw; 0 without rules
+	counts  sees       // the columns that the limit of keys is about
+	sees    sees       // what is seen of that entry
 }
 
 func (ds *DataSource) withFiles(ctx context.Context, in *entryForm) (*Entry, error) {
@@ -151,7 +153,7 @@ func (in *entryForm) judge(ctx context.Context, data D) (document.Value, error) 
 	default:
 		var j judged
 		j, err = in.ds.updating(ctx, in.id, data)
-		values, in.changed = j.values, j.changed
+		values, in.changed, in.sees, in.counts = j.values, j.changed, j.sees, j.counts()
 	}
 	if err != nil {
 		return document.Value{}, err
@@ -274,15 +276,15 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 			return nil, patch, err
 		}
 		// Files are news in any case.
-		data, _, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, flat, true, label)
+		data, _, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, flat, in.sees, true, label)
 		if err == nil {
 			err = h.updating(ctx, in.id, data)
 		}
 		if err != nil {
 			return nil, patch, err
 		}
-		judged := &judged{changed: before.Changed, blind: true, hooks: h}
-		_, err = ds.writeRows(ctx, []any{data}, false, in.options, func(st *sourceTx, r *rows) error {
+		judged := &judged{changed: before.Changed, hooks: h}
+		_, err = ds.writeRows(ctx, []any{whole{data}}, false, in.options, func(st *sourceTx, r *rows) error {
 			st.begin("update")
 			rec, err := st.judged(in.id, judged)
 			if err != nil {
@@ -293,7 +295,7 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 				return err
 			}
 			st.meet(docs[0])
-			if entry, err = st.changeHooked(&rec, docs[0], judged); err != nil {
+			if entry, err = st.changeHooked(&rec, docs[0], true, in.counts, h); err != nil {
 				return err
 			}
 			return st.t.record(files, &entry.ID)

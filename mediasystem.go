@@ -59,10 +59,11 @@ func (db *DB) ownSource(ctx context.Context, kind string) (*DataSource, error) {
 // findOwn returns the id of the data source that ownSource finds, 0 for none. The state
 // it looks at may be uncommitted.
 func (db *DB) findOwn(r storage.Reader, kind string) (int64, error) {
-	from, to := layout.ByNameRange(kind)
-	c := r.Scan(layout.Catalog, from, to, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		id := layout.ByNameSource(key)
+	ids, err := namesakes(r, kind)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
 		head, _, err := layout.ReadHead(r, id)
 		if err != nil {
 			return 0, err
@@ -77,7 +78,7 @@ func (db *DB) findOwn(r storage.Reader, kind string) (int64, error) {
 			return id, nil
 		}
 	}
-	return 0, c.Err()
+	return 0, nil
 }
 
 // own returns a data source of the database's own for writing, and makes it when there
@@ -95,7 +96,7 @@ func (t *tx) own(kind string) (*sourceTx, error) {
 	if id != 0 {
 		return t.source(id, false)
 	}
-	return t.create(definition{Name: kind, Type: &kind, Public: new(false)})
+	return t.create(definition{Name: kind, Type: &kind, Public: new(false)}, t.db.ownKey.Load())
 }
 
 // reserve hands out ids of future records, which are used or lost.

@@ -11,7 +11,7 @@ import (
 )
 
 func (m *machine) create() {
-	spec := siftdb.DataSourceSpec{Name: fmt.Sprintf("source %d", len(m.sources))}
+	spec := siftdb.DataSourceSpec{Name: fmt.Sprintf("source %d", len(m.steps)), Encrypted: m.rng.IntN(3) == 0}
 	s := &modelSource{}
 	if from := m.pick(); from != nil && len(from.versions) > 0 && m.rng.IntN(2) == 0 {
 		v := from.versions[m.rng.IntN(len(from.versions))]
@@ -40,6 +40,25 @@ func (m *machine) create() {
 	m.must(err)
 	s.id = ds.ID()
 	m.sources = append(m.sources, s)
+}
+
+// encrypt changes how a data source, or all that are encrypted, are stored: nobody can see
+// that of the entries.
+func (m *machine) encrypt(ds *siftdb.DataSource) {
+	if m.rng.IntN(4) == 0 {
+		m.log("rotate keys")
+		_, err := m.db.RotateKeys(ctx)
+		m.must(err)
+		return
+	}
+	change := siftdb.DataSourceUpdate{Encrypted: new(m.rng.IntN(2) == 0)}
+	m.log("encrypt %d: %v", ds.ID(), *change.Encrypted)
+	info, err := ds.Update(ctx, change)
+	m.must(err)
+	m.equal("encrypted", *change.Encrypted, info.Encrypted)
+	again, err := m.db.DataSourceByName(ctx, info.Name, siftdb.Scope{})
+	m.must(err)
+	m.equal("found by name", ds.ID(), again.ID())
 }
 
 func (m *machine) update(s *modelSource, ds *siftdb.DataSource, before []row, columns []string) {

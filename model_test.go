@@ -144,7 +144,7 @@ type machine struct {
 var ctx = context.Background()
 
 func (m *machine) options() *siftdb.Options {
-	return &siftdb.Options{Now: func() time.Time { return m.clock }}
+	return &siftdb.Options{Now: func() time.Time { return m.clock }, Keys: oneKey}
 }
 
 func (m *machine) open() {
@@ -323,6 +323,8 @@ func (m *machine) step() {
 		m.open()
 	case op < 93 && len(m.sources) < 5:
 		m.create()
+	case op < 95:
+		m.encrypt(ds)
 	default:
 		m.query(s, ds)
 	}

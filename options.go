@@ -23,9 +23,17 @@ type Options struct {
 	SnapshotAge time.Duration
 	// Scripts runs the scripts of access rules; nil means that no script grants.
 	Scripts security.ScriptRunner
+	// ScriptFailed is told of scripts of access rules that fail or take too long, which
+	// grants nothing, with the data source whose rules they are of. It may be called by
+	// several goroutines, and holds up the call that the rules are asked about. Nil tells
+	// nobody.
+	ScriptFailed func(dataSourceID int64, failure security.ScriptFailure)
 	// Hash is the operation hash of hooks; it must give the same text for the same text,
 	// always. Nil means an HMAC-SHA-256 whose key belongs to the store.
 	Hash func(text string) string
+	// Keys supplies the keys of encrypted data sources; nil means that there are none, and
+	// that no data source can be encrypted (spec 14.1).
+	Keys Keyring
 	// Media keeps the bytes of files; nil means that files are refused (spec 13). The
 	// store stays the caller's, who closes it after the database. One database uses it.
 	Media media.Store

@@ -14,6 +14,7 @@ type span struct {
 	from, to int64
 	ids      []int64 // what was touched in it, ascending
 	revision int64   // of the definition, now
+	trashed  bool    // the data source is in the trash now
 }
 
 // spanEntry is what happened to one entry in a span.
@@ -27,7 +28,7 @@ type spanEntry struct {
 func (f *feed) nextSpan(ctx context.Context, all bool) (sp span, found bool, err error) {
 	err = f.ds.db.view(ctx, func(r storage.Reader) error {
 		head, _, write, err := f.peek(r)
-		sp = span{from: f.pos, to: f.pos, revision: head.Revision}
+		sp = span{from: f.pos, to: f.pos, revision: head.Revision, trashed: head.Trashed}
 		if err != nil || write == nil {
 			return err
 		}
@@ -48,7 +49,8 @@ func (f *feed) nextSpan(ctx context.Context, all bool) (sp span, found bool, err
 	return sp, found, err
 }
 
-// read sorts what happened in a span, in slices of short transactions.
+// read sorts what happened in a span, in slices of short transactions. It fails with
+// errReruled when the rules that granted the scope may not be those of now.
 func (f *feed) read(ctx context.Context, s *scope, sp span) ([]spanEntry, error) {
 	var list []spanEntry
 	for ids := sp.ids; len(ids) > 0; {
@@ -61,6 +63,9 @@ func (f *feed) read(ctx context.Context, s *scope, sp span) ([]spanEntry, error)
 			}
 			if lost(head, sp.from) {
 				return historyLost(f.ds.id)
+			}
+			if s.ds.reruled(head.Revision) {
+				return errReruled
 			}
 			if err := s.bind(src); err != nil {
 				return err

@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/siftdb/siftdb/internal/errs"
-	"github.com/siftdb/siftdb/security"
 )
 
 // EventKind is a kind of change that a subscription reports.
@@ -76,6 +76,7 @@ type Subscription struct {
 	done   chan struct{} // closed when it has ended and no call is running
 
 	mu     sync.Mutex
+	watch  *watch
 	scope  *scope
 	events []EventKind
 	status SubscriptionStatus
@@ -91,6 +92,10 @@ type Subscription struct {
 // than the entries of one write in memory. It needs history: when retention drops
 // what a subscription that is slow or paused for longer than Options.SnapshotAge has
 // yet to read, it ends, and Err says ErrHistoryLost.
+//
+// The subscription of a principal asks the access rules again whenever the definition
+// of the data source has changed. What they hide from then on is not reported any more;
+// when they refuse, it ends, and Err says so.
 //
 // A callback that panics ends the subscription, not the process. It must not call
 // DB.Close, which waits for it, and should not wait for ever: one that sends to a
@@ -131,7 +136,11 @@ func (ds *DataSource) subscribe(ctx context.Context, options SubscribeOptions, f
 // UpdateOptions changes what the subscription reports, from the next call on. On an
 // error it stays as it is. Of a subscription that has ended it returns ErrClosed.
 func (s *Subscription) UpdateOptions(ctx context.Context, options SubscribeOptions) error {
-	sc, err := s.compile(ctx, options)
+	w, err := s.compile(ctx, options)
+	if err != nil {
+		return err
+	}
+	sc, err := w.scope(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,12 +152,12 @@ func (s *Subscription) UpdateOptions(ctx context.Context, options SubscribeOptio
 	if s.status == SubscriptionEnded {
 		return errs.New(errs.Closed, "the subscription has ended")
 	}
-	s.scope, s.events = sc, slices.Clone(options.Events)
+	s.watch, s.scope, s.events = w, sc, slices.Clone(options.Events)
 	return nil
 }
 
-// compile checks options and makes a scope of them.
-func (s *Subscription) compile(ctx context.Context, options SubscribeOptions) (*scope, error) {
+// compile checks options, and makes of them what is asked for.
+func (s *Subscription) compile(ctx context.Context, options SubscribeOptions) (*watch, error) {
 	for _, e := range options.Events {
 		if !slices.Contains([]EventKind{InsertEvent, UpdateEvent, DeleteEvent}, e) {
 			return nil, errs.At(errs.InvalidQuery, "events", "%q is no event; there are insert, update and delete", string(e))
@@ -173,12 +182,25 @@ func (s *Subscription) compile(ctx context.Context, options SubscribeOptions) (*
 	if options.ID < 0 {
 		return nil, errs.At(errs.InvalidQuery, "id", "an entry id cannot be negative")
 	}
-	ds, err := ds.selecting(ctx, security.Select, &q)
-	if err != nil {
-		return nil, err
+	return ds.watching(ctx, q, options.ID)
+}
+
+// renew asks the rules again, unless the options have changed meanwhile: then they have
+// been asked.
+func (s *Subscription) renew(ctx context.Context, old *scope) error {
+	s.mu.Lock()
+	w := s.watch
+	s.mu.Unlock()
+	sc, err := w.renewed(ctx, old)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scope != old {
+		return nil
 	}
-	c, err := q.compile()
-	return &scope{ds: ds, c: c, id: options.ID}, err
+	if err == nil {
+		s.scope = sc
+	}
+	return err
 }
 
 // ID returns a name for the subscription that no other one has.
@@ -244,13 +266,14 @@ func (s *Subscription) end(err error) {
 }
 
 // IsInScope reports whether an entry is in the scope of the subscription, as it is
-// given. Entries of other data sources are not.
+// given. Entries of other data sources are not, and for a principal none is between a
+// change of the rules and when the subscription has asked them again.
 func (s *Subscription) IsInScope(e *Entry) bool {
 	s.mu.Lock()
 	sc := &scope{ds: s.scope.ds, c: s.scope.c, id: s.scope.id}
 	s.mu.Unlock()
 	src := s.ds.db.catalog.cached(s.ds.id)
-	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.bind(sc.ds.veil.over(src)) != nil {
+	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.ds.reruled(src.revision) || sc.bind(sc.ds.veil.over(src)) != nil {
 		return false
 	}
 	rec := e.record()
@@ -313,11 +336,20 @@ func (s *Subscription) step(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	sp, found, err := s.feed.nextSpan(ctx, behind)
+	if err == nil && sc.ds.reruled(sp.revision) {
+		if sp.trashed {
+			return false, nil
+		}
+		return true, s.renew(ctx, sc)
+	}
 	if err != nil || !found {
 		s.caughtUp(turns, err)
 		return false, err
 	}
 	list, err := s.feed.read(ctx, sc, sp)
+	if errors.Is(err, errReruled) {
+		return true, s.renew(ctx, sc)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -156,8 +156,8 @@ func (t *tx) source(id int64, trashed bool) (*sourceTx, error) {
 	return st, nil
 }
 
-// create makes a data source.
-func (t *tx) create(def definition) (*sourceTx, error) {
+// create makes a data source, encrypted when there is a key for it.
+func (t *tx) create(def definition, key *layout.WrappedKey) (*sourceTx, error) {
 	id := t.meta.NextSource
 	if id > layout.MaxSource {
 		return nil, errs.New(errs.TooLarge, "the store has given out every data source id")
@@ -173,6 +173,12 @@ func (t *tx) create(def definition) (*sourceTx, error) {
 	st.head.FirstSeq = 1
 	st.found = st.head
 	t.sources[id] = st
+	if key != nil {
+		def.Encrypted, def.SealedName = true, true
+		if err := layout.WriteKeys(t.w, id, layout.SourceKeys{Target: key.Number, Keys: []layout.WrappedKey{*key}}); err != nil {
+			return nil, err
+		}
+	}
 	return st, st.define(def)
 }
 
@@ -191,13 +197,13 @@ func (st *sourceTx) entriesChanged() bool {
 // define stores a definition.
 func (st *sourceTx) define(def definition) error {
 	w := st.t.w
-	if old := st.src.def.Name; old != def.Name {
-		if old != "" {
-			if err := w.Delete(layout.Catalog, layout.ByNameKey(old, st.id)); err != nil {
+	if old, key := st.src.def.nameKey(st.id), def.nameKey(st.id); st.src.def.Name == "" || !bytes.Equal(old, key) {
+		if st.src.def.Name != "" {
+			if err := w.Delete(layout.Catalog, old); err != nil {
 				return err
 			}
 		}
-		if err := w.Put(layout.Catalog, layout.ByNameKey(def.Name, st.id), []byte{}); err != nil {
+		if err := w.Put(layout.Catalog, key, []byte{}); err != nil {
 			return err
 		}
 	}

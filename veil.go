@@ -24,11 +24,11 @@ type veil struct {
 
 // newVeil makes a veil of what a rule hides and of the columns that the definition
 // excludes, which views may use all the same (spec 11.9).
-func newVeil(hides func(string) bool, excluded []string) *veil {
+func newVeil(columns security.Columns, excluded []string) *veil {
 	if len(excluded) == 0 {
-		return &veil{hides: hides}
+		return &veil{hides: columns.Hides}
 	}
-	return &veil{hides: func(c string) bool { return slices.Contains(excluded, c) || hides(c) }, behind: &veil{hides: hides}}
+	return &veil{hides: columns.Without(excluded...).Hides, behind: &veil{hides: columns.Hides}}
 }
 
 // over returns a data source as it looks through the veil; nil hides nothing.

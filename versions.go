@@ -269,6 +269,9 @@ func (t *tx) copyVersion(st *sourceTx, ref VersionRef) error {
 	if !t.db.sees(&from.src.def) {
 		return unknownSource(from.id)
 	}
+	if from.src.def.SealedName && !st.src.def.SealedName {
+		return errs.New(errs.Conflict, "data source %d has been encrypted meanwhile: copy it again", from.id)
+	}
 	v, err := history.Read(t.w, from.id, ref.ID)
 	if err != nil {
 		return err

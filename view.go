@@ -85,7 +85,11 @@ func (c *compiled) filter(src *source, session *security.Session) (*query.Matche
 		if !ok {
 			return nil, errs.At(errs.InvalidQuery, "view", "data source %d has no view %q", src.id, name)
 		}
-		if views[i], err = query.Compile(text, query.ForDataSource(), query.WithSession(session.Lookup)); err != nil {
+		views[i], err = query.Compile(text, query.ForDataSource(), query.WithSession(session.Lookup))
+		if err != nil && src.veil != nil { // the cause would quote the filter
+			return nil, errs.At(errs.InvalidQuery, "view", "the filter of view %q of data source %d cannot be used", name, src.id)
+		}
+		if err != nil {
 			return nil, errs.Wrap(errs.InvalidQuery, err, "the filter of view %q of data source %d cannot be used", name, src.id)
 		}
 	}

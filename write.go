@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -208,7 +207,7 @@ func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged,
 			return err
 		}
 		st.meet(patch[0])
-		entry, err = st.changeHooked(&before, document.Merge(nil, before.Doc, patch[0]), &judged)
+		entry, err = st.changeHooked(&before, document.Merge(nil, before.Doc, patch[0]), judged.blind(), judged.counts(), judged.hooks)
 		return err
 	})
 	return entry, err
@@ -244,12 +243,13 @@ func unknownEntry(source, id int64) error {
 
 // change gives an entry new data and a new order, unless both are what they were and
 // force is false (spec 8.2). It returns the entry as it is now, and whether it changed.
-func (st *sourceTx) change(before *layout.Record, doc, order []byte, force bool) (layout.Record, bool, error) {
+// counts tells the columns that the limit of keys is about; nil is for all.
+func (st *sourceTx) change(before *layout.Record, doc, order []byte, force bool, counts sees) (layout.Record, bool, error) {
 	if !force && slices.Equal(doc, before.Doc) && slices.Equal(order, before.Order) {
 		return *before, false, nil
 	}
-	if limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000); limit > 0 && document.Stored(doc, nil).Len() > limit {
-		return *before, false, &Error{Code: errs.InvalidInput, DataSourceID: st.id, EntryID: before.ID, Message: "entry " + itoa(before.ID) + " would have more than " + itoa(int64(limit)) + " keys"}
+	if err := st.crowded(before, doc, counts); err != nil {
+		return *before, false, err
 	}
 	after := *before
 	after.Doc, after.Order = doc, order
@@ -310,7 +310,8 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 // judged is an update of one entry that the rules have let through.
 type judged struct {
 	values  []any // the data, in a list of one
-	blind   bool  // it counts as a change in any case
+	sees    sees  // what is seen of the entry
+	unseen  names // the columns that are sent and not seen
 	changed int64 // the commit that changed the entry last that they and hooks saw; 0 without
 	hooks   *hooking
 }
@@ -329,9 +330,23 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 	if err := firstError(err, missing); err != nil {
 		return judged{}, err
 	}
-	blind, err := ds.blind(ctx, e, values[0])
-	return judged{values: values, blind: blind, changed: e.Changed}, err
+	l, err := ds.looking(ctx)
+	if err != nil {
+		return judged{}, err
+	}
+	seen, err := l.at(ctx, e)
+	if err != nil {
+		return judged{}, err
+	}
+	unseen, err := seen.unseen(values[0])
+	return judged{values: values, sees: seen, unseen: unseen, changed: e.Changed}, err
 }
+
+// blind reports whether the update counts as a change in any case.
+func (j judged) blind() bool { return len(j.unseen) > 0 }
+
+// counts tells the columns that the limit of keys is about.
+func (j judged) counts() sees { return j.sees.or(j.unseen) }
 
 // BulkResult tells what a bulk write did.
 type BulkResult struct {
@@ -359,20 +374,32 @@ type bulkWrite struct {
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
+	for range maxTries {
+		result, err := ds.bulkOnce(ctx, data, b, options)
+		if !errors.Is(err, errMoved) {
+			return result, err
+		}
+	}
+	return BulkResult{}, ds.overtaken()
+}
+
+// bulkOnce is one try; errMoved when what goes is not what the rules judged.
+func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
 	if err := ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
-	last := int64(-1)
+	var judged goes
 	if b.replace && !ds.db.as.Unrestricted() {
 		var err error
-		if last, err = ds.emptying(ctx); err != nil {
+		if judged, err = ds.emptying(ctx, nil, nil); err != nil {
 			return BulkResult{}, err
 		}
 	}
-	if err := ds.naming(ctx, b.columns, data); err != nil {
+	data, err := ds.naming(ctx, b.columns, data)
+	if err != nil {
 		return BulkResult{}, err
 	}
-	data, err := ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
+	data, err = ds.sending(ctx, security.Request{Operation: security.Insert, List: true}, data, true)
 	if err != nil {
 		return BulkResult{}, err
 	}
@@ -387,11 +414,8 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	var result BulkResult
 	version, err := ds.insertRows(ctx, data, run, options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
 		st.begin("import")
-		if last >= 0 && st.head.Last != last {
-			return nil, ds.overtaken()
-		}
 		if b.replace {
-			if err := st.removeAll(nil); err != nil {
+			if err := st.removeAll(nil, judged); err != nil {
 				return nil, err
 			}
 		}
@@ -412,33 +436,4 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	}
 	result.Version = version
 	return result, nil
-}
-
-// emptying asks the rules whether everything may be deleted, and returns the last
-// commit that they saw.
-func (ds *DataSource) emptying(ctx context.Context) (last int64, err error) {
-	entries, last, err := ds.snapshotAll(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return last, ds.leaving(ctx, entries)
-}
-
-// removeAll deletes every entry, apart from those in keep.
-func (st *sourceTx) removeAll(keep map[int64]bool) error {
-	from, to := layout.EntryRange(st.id, 0)
-	c := st.t.w.Scan(layout.Entries, from, to, false)
-	var rec layout.Record
-	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if keep[layout.EntryID(key)] {
-			continue
-		}
-		if err := rec.DecodeEntry(key, value); err != nil {
-			return err
-		}
-		if err := st.remove(&rec); err != nil {
-			return err
-		}
-	}
-	return c.Err()
 }

@@ -70,6 +70,14 @@ func (f *fields) flag(key string) *bool {
 	return nil
 }
 
+// clearFlag is flag for an update, in which null is false.
+func (f *fields) clearFlag(key string) *bool {
+	if f.null(key) {
+		return new(false)
+	}
+	return f.flag(key)
+}
+
 // id returns a positive integer, which may be text, nil when it is absent.
 func (f *fields) id(key string) *int64 {
 	v := f.get(key)

@@ -59,7 +59,7 @@ func schemas() map[string]schema {
 		"VersionQuery":     object(map[string]schema{"where?": anyObject, "limit?": nullable("integer")}),
 		"Restore":          object(map[string]schema{"returnEntries?": truth}),
 		"Organizations":    closed(map[string]schema{"organizations": list(closed(map[string]schema{"id": integer, "name": text}))}),
-		"Error": object(map[string]schema{"message": text, "error?": text, "type?": text, "nextValidRequestDate?": moment,
+		"Error": object(map[string]schema{"message": text, "error?": text, "type?": text, "nextValidRequestDate?": moment, "requestId?": text,
 			"payload?": closed(map[string]schema{"dataSourceId": integer})}),
 	}
 	entrySchemas(all)

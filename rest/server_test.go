@@ -85,6 +85,9 @@ func TestInternals(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.ask(orgToken, "GET /v1/data-sources").fails(503, "The database cannot do this at the moment")
+	if id := r.get("requestId"); id != r.header.Get("X-Request-Id") || !strings.Contains(log.String(), fmt.Sprint("request=", id)) {
+		t.Errorf("request id %v, header %v\n%s", id, r.header, log)
+	}
 	if r.get("error") != "unavailable" || !strings.Contains(log.String(), "the database is closed") {
 		t.Errorf("%s\n%s", r.body, log)
 	}

@@ -333,8 +333,8 @@ func updateSource(c *call) error {
 		return err
 	}
 	a := attributesOf(body)
-	change := siftdb.DataSourceUpdate{Name: a.text("name"), Type: a.clearText("type"), Public: a.flag("public"), AppID: a.clearID("appId"),
-		Bundle: a.flag("bundle"), Encrypted: a.flag("encrypted"), Columns: a.texts("columns"), NewColumns: a.texts("newColumns"),
+	change := siftdb.DataSourceUpdate{Name: a.text("name"), Type: a.clearText("type"), Public: a.clearFlag("public"), AppID: a.clearID("appId"),
+		Bundle: a.clearFlag("bundle"), Encrypted: a.flag("encrypted"), Columns: a.texts("columns"), NewColumns: a.texts("newColumns"),
 		AppCapabilities: a.json("appCapabilities"), Hooks: a.json("hooks"), Definition: a.json("definition"), AccessRules: a.json("accessRules")}
 	if a.err != nil {
 		return a.err

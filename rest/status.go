@@ -121,8 +121,9 @@ func problemOfCode(e *siftdb.Error) *problem {
 	return &problem{status: http.StatusInternalServerError, kind: "internal error", message: unforeseen, cause: e}
 }
 
-// body returns the JSON of spec 1.6.
-func (p *problem) body() any {
+// body returns the JSON of spec 1.6. Where the log tells more than the client is told, it names the
+// request as the log does.
+func (p *problem) body(request string) any {
 	switch {
 	case p.denied:
 		type payload struct {
@@ -139,10 +140,14 @@ func (p *problem) body() any {
 			Next    string `json:"nextValidRequestDate"`
 		}{p.message, p.nextValid.UTC().Format("2006-01-02T15:04:05.000Z")}
 	}
+	if p.status < http.StatusInternalServerError {
+		request = ""
+	}
 	return struct {
 		Error   string `json:"error"`
 		Message string `json:"message"`
-	}{p.kind, p.message}
+		Request string `json:"requestId,omitempty"`
+	}{p.kind, p.message, request}
 }
 
 // fail answers with an error, unless the answer has begun: then it is cut off, so that the client
@@ -158,7 +163,7 @@ func (c *call) fail(err error) {
 	if p.status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	text, _ := json.Marshal(p.body())
+	text, _ := json.Marshal(p.body(c.id))
 	c.w.begin(p.status, int64(len(text)))
 	_, _ = c.w.Write(text) // a client that has gone hears nothing
 }

@@ -47,6 +47,7 @@ func (p *Policy) Decide(ctx context.Context, who *Principal, req Request, script
 // changes, as they will be, and of those that it takes away.
 type Restore struct {
 	Inserts, Updates, Deletes []document.Value
+	Reader                    ScriptReader
 	Report                    func(ScriptFailure)
 }
 
@@ -59,7 +60,7 @@ func (p *Policy) DecideRestore(ctx context.Context, who *Principal, r Restore, s
 		{Operation: Update, Data: r.Updates},
 		{Operation: Delete, Stored: r.Deletes, ByID: true},
 	} {
-		req.List, req.Report = true, r.Report
+		req.List, req.Reader, req.Report = true, r.Reader, r.Report
 		grant, err := p.Decide(ctx, who, req, scripts)
 		if err != nil {
 			return err

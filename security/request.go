@@ -68,6 +68,8 @@ type Request struct {
 	Public bool
 	// ScriptTime is how long one run of a script may take; 0 means 3 seconds.
 	ScriptTime time.Duration
+	// Reader serves what scripts look up in other data sources; nil rejects every look-up.
+	Reader ScriptReader
 	// Report is told of scripts that fail; it may be nil.
 	Report func(ScriptFailure)
 }

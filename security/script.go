@@ -43,6 +43,19 @@ type ScriptCall struct {
 	List  bool
 	// Entry is `{id, data}`, or absent for undefined.
 	Entry document.Value
+	// Reader serves `DataSources`; nil rejects every look-up.
+	Reader ScriptReader
+}
+
+// ScriptReader reads data sources for scripts, with full rights, whatever the caller may do
+// (spec 11.7(6)). Databases bring their own.
+type ScriptReader interface {
+	// Find returns the entries of a data source that match where, each an object with at least id
+	// and data, after offset and at most limit. source is an int64, the id, or a string, the name.
+	// where is an object in the language of spec 3. A data source that is unknown, or is not of
+	// the same organization, is an error, whose text the script sees. Calls of one run follow
+	// each other; ctx is done when the script's time is up.
+	Find(ctx context.Context, source any, where document.Value, limit, offset int) ([]document.Value, error)
 }
 
 // ScriptResult is what a script that ended left behind.
@@ -128,7 +141,7 @@ func (d *decision) run(call ScriptCall) (ScriptResult, error) {
 
 // call makes the variables of a script.
 func (d *decision) call(r *rule, t Operation) ScriptCall {
-	call := ScriptCall{Rule: r.index, Name: r.name, Source: r.script, Type: t, User: d.columns(), List: d.req.List}
+	call := ScriptCall{Rule: r.index, Name: r.name, Source: r.script, Type: t, User: d.columns(), List: d.req.List, Reader: d.req.Reader}
 	switch {
 	case d.req.Operation.writes():
 		call.Query = d.req.Data

@@ -132,3 +132,12 @@ type Size struct {
 	Total int64 // of the file, or of all keys and values in memory
 	Used  int64 // Total less what is free for reuse
 }
+
+// Compacter is implemented by engines that keep bytes which were deleted or written over.
+type Compacter interface {
+	// Compact rewrites the store so that it occupies no more than it needs, and holds
+	// nothing any more of what was deleted or written over. It returns when that is
+	// durable; after an error, or a crash, the store is as it was. Views go on meanwhile.
+	// It must not be called from within a View or an Update.
+	Compact(ctx context.Context) error
+}

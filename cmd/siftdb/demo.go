@@ -21,7 +21,10 @@ func demo(ctx context.Context, args []string, out, log io.Writer) error {
 	if err := parse(flags, args); err != nil {
 		return err
 	}
-	db, err := siftdb.OpenMemory(nil)
+	logger := s.logger(log)
+	options, scripts := withScripts(logger)
+	defer scripts.Close()
+	db, err := siftdb.OpenMemory(options)
 	if err != nil {
 		return err
 	}
@@ -35,7 +38,7 @@ func demo(ctx context.Context, args []string, out, log io.Writer) error {
 		rest.Token{ID: 2, Token: bob, OrganizationID: new(int64(1)), User: map[string]any{"Email": "bob@example.org", "Region": "North"}},
 	)
 	if err == nil {
-		err = s.listen(ctx, db, tokens, out, log, func(url string) { fmt.Fprintf(out, lines, url, ids.cities, ids.staff, admin, bob) })
+		err = s.listen(ctx, db, tokens, out, logger, func(url string) { fmt.Fprintf(out, lines, url, ids.cities, ids.staff, admin, bob) })
 	}
 	return errors.Join(err, db.Close())
 }

@@ -1,8 +1,8 @@
-// Command siftdb serves a database over REST, checks one, and shows what it does.
+// Command siftdb serves a database over REST, looks after its file, and shows what it does.
 //
-//	siftdb serve [--addr 127.0.0.1:8080] [--db FILE | --memory] [--tokens FILE] [--media DIR]
+//	siftdb serve [--addr 127.0.0.1:8080] [--db FILE | --memory] [--tokens FILE] [--media DIR] [--keys FILE]
 //	siftdb demo  [--addr 127.0.0.1:8080]
-//	siftdb check FILE
+//	siftdb check | compact | rotate [--keys FILE] FILE
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 	"syscall"
 )
 
-const usage = `siftdb serves and checks databases of siftdb.
+const usage = `siftdb serves databases of siftdb, and looks after their files.
 
   siftdb serve [flags]   serve a database over REST
       --addr HOST:PORT   where to listen (127.0.0.1:8080); port 0 picks one
@@ -26,18 +26,27 @@ const usage = `siftdb serves and checks databases of siftdb.
       --media DIR        where files are kept, for this database alone; without it they
                          are refused. What uploads that a crash has ended left behind
                          is deleted at the start, once it is a day old
+      --keys FILE        the keys of encrypted data sources; without it none can be made
       --cors ORIGIN      lets pages of this origin call, or of all with *
       --rate N           requests that one token may make in 10 seconds; 0 is no limit
       --verbose          logs every request
 
   siftdb demo [--addr]   serve sample data from memory, with lines to try
+
   siftdb check FILE      read a whole database and compare its parts
+  siftdb compact FILE    write a file anew, without what was deleted
+  siftdb rotate FILE     encrypt what is encrypted under the current key, and compact
+      --keys FILE        as above, before the name of the file
 
 The members of the list in --tokens:
   {"id": 42857, "token": "eu--secret", "admin": false, "appId": 456,
    "organizationId": 123, "user": {"Email": "bob@acme.com"}}
 Only id and token are required. Of a token that is no admin's, the access rules of
 each data source decide. A token that is taken out of the file is refused at once.
+The file in --keys, whose keys are 64 hex digits (openssl rand -hex 32):
+  {"current": "2026", "keys": {"2026": "...", "2025": "..."}}
+Rules may be JavaScript: {"script": "return {granted: user.Email === query.Email}"}.
+It runs in processes of its own, for three seconds at most; what fails is logged.
 `
 
 // What the command returns to the shell.
@@ -71,6 +80,10 @@ func run(ctx context.Context, args []string, out, log io.Writer) int {
 		err = demo(ctx, args[1:], out, log)
 	case "check":
 		err = check(ctx, args[1:], out)
+	case "compact":
+		err = compact(ctx, args[1:], out)
+	case "rotate":
+		err = rotate(ctx, args[1:], out)
 	case "help", "-h", "--help":
 		fmt.Fprint(out, usage)
 	default:

@@ -15,13 +15,15 @@ import (
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/media"
 	"github.com/siftdb/siftdb/rest"
+	"github.com/siftdb/siftdb/security"
+	"github.com/siftdb/siftdb/security/script"
 )
 
 // settings are the flags of serve.
 type settings struct {
-	addr, file, tokens, media, cors string
-	memory, verbose                 bool
-	rate                            int
+	addr, file, tokens, media, cors, keys string
+	memory, verbose                       bool
+	rate                                  int
 }
 
 // serve serves a database until the context ends.
@@ -33,6 +35,7 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	flags.BoolVar(&s.memory, "memory", false, "")
 	flags.StringVar(&s.tokens, "tokens", "", "")
 	flags.StringVar(&s.media, "media", "", "")
+	flags.StringVar(&s.keys, "keys", "", "")
 	flags.StringVar(&s.cors, "cors", "", "")
 	flags.IntVar(&s.rate, "rate", 0, "")
 	flags.BoolVar(&s.verbose, "verbose", false, "")
@@ -46,30 +49,48 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	options, store, err := s.options()
+	keys, err := openKeys(s.keys)
 	if err != nil {
 		return err
 	}
+	logger := s.logger(log)
+	options, scripts := withScripts(logger)
+	defer scripts.Close()
+	options.Keys = keys
+	if s.media != "" {
+		dir, err := media.Dir(s.media)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		options.Media = dir
+	}
 	db, err := s.open(ctx, options)
 	if err != nil {
-		return errors.Join(err, store.Close())
+		return err
 	}
 	if err = s.sweep(ctx, db, log); err == nil {
-		err = s.listen(ctx, db, authenticator, out, log, nil)
+		err = s.listen(ctx, db, authenticator, out, logger, nil)
 	}
-	return errors.Join(err, db.Close(), store.Close())
+	return errors.Join(err, db.Close())
 }
 
-// options returns those of the database, and what is to be closed after it.
-func (s *settings) options() (*siftdb.Options, io.Closer, error) {
-	if s.media == "" {
-		return nil, io.NopCloser(nil), nil
+// logger returns what the server writes its log with.
+func (s *settings) logger(log io.Writer) *slog.Logger {
+	level := slog.LevelWarn
+	if s.verbose {
+		level = slog.LevelInfo
 	}
-	dir, err := media.Dir(s.media)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &siftdb.Options{Media: dir}, dir, nil
+	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))
+}
+
+// withScripts returns options of a database that runs the scripts of access rules, and what runs
+// them, which is to be closed after the database.
+func withScripts(logger *slog.Logger) (*siftdb.Options, *script.Runner) {
+	runner := script.New(script.Options{})
+	return &siftdb.Options{Scripts: runner, ScriptFailed: func(id int64, f security.ScriptFailure) {
+		logger.Warn("the script of an access rule failed", "dataSource", id, "rule", f.Rule, "name", f.Name, "type", f.Type, "error", f.Err)
+	}}, runner
 }
 
 // open opens the database.
@@ -123,12 +144,7 @@ const (
 
 // listen serves until the context ends, then waits for the requests that are running. ready, if
 // given, is called with the address.
-func (s *settings) listen(ctx context.Context, db *siftdb.DB, authenticator rest.Authenticator, out, log io.Writer, ready func(url string)) error {
-	level := slog.LevelWarn
-	if s.verbose {
-		level = slog.LevelInfo
-	}
-	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))
+func (s *settings) listen(ctx context.Context, db *siftdb.DB, authenticator rest.Authenticator, out io.Writer, logger *slog.Logger, ready func(url string)) error {
 	options := rest.Options{Authenticator: authenticator, Logger: logger, RateLimit: rest.RateLimit{Requests: s.rate}}
 	if s.cors != "" {
 		options.CORS = &rest.CORS{Origins: []string{s.cors}}

@@ -11,7 +11,7 @@ import (
 
 // The envelope of a stored value:
 //
-//	version   1 byte, 0x01
+//	version   1 byte, 0x01 for a value as it is, another for a sealed one (package sealed)
 //	flags     1 byte, the caller's
 //	checksum  8 bytes, little-endian, over keyspace, key, version, flags and payload
 //	payload
@@ -34,11 +34,16 @@ const (
 type Sealer struct {
 	keyspace string
 	seed     uint64
+	version  byte
 }
 
 // NewSealer returns the Sealer of a keyspace.
-func NewSealer(ks string) Sealer {
-	return Sealer{keyspace: ks, seed: xxhash.Sum64String(ks)}
+func NewSealer(ks string) Sealer { return NewVersionSealer(ks, envelopeVersion) }
+
+// NewVersionSealer returns a Sealer whose envelopes have another version: what one
+// seals, the other does not open.
+func NewVersionSealer(ks string, version byte) Sealer {
+	return Sealer{keyspace: ks, seed: xxhash.Sum64String(ks), version: version}
 }
 
 // Seal appends the envelope with the payload to dst. dst and payload must not overlap.
@@ -61,7 +66,7 @@ func Open(ks string, key, value []byte) (flags byte, payload []byte, sum uint64,
 
 // Seal is the function Seal for this keyspace.
 func (s Sealer) Seal(dst, key []byte, flags byte, payload []byte) []byte {
-	dst = append(dst, envelopeVersion, flags)
+	dst = append(dst, s.version, flags)
 	dst = binary.LittleEndian.AppendUint64(dst, s.sum(key, flags, payload))
 	return append(dst, payload...)
 }
@@ -69,14 +74,14 @@ func (s Sealer) Seal(dst, key []byte, flags byte, payload []byte) []byte {
 // SealInPlace is the function SealInPlace for this keyspace.
 func (s Sealer) SealInPlace(buf, key []byte, flags byte) uint64 {
 	sum := s.sum(key, flags, buf[EnvelopeSize:])
-	buf[0], buf[1] = envelopeVersion, flags
+	buf[0], buf[1] = s.version, flags
 	binary.LittleEndian.PutUint64(buf[2:], sum)
 	return sum
 }
 
 // Open is the function Open for this keyspace.
 func (s Sealer) Open(key, value []byte) (flags byte, payload []byte, sum uint64, err error) {
-	if len(value) < EnvelopeSize || value[0] != envelopeVersion {
+	if len(value) < EnvelopeSize || value[0] != s.version {
 		return 0, nil, 0, s.corrupt(key, value)
 	}
 	flags, payload = value[1], value[EnvelopeSize:]
@@ -90,7 +95,7 @@ func (s Sealer) Open(key, value []byte) (flags byte, payload []byte, sum uint64,
 // sum is the checksum. Each step is one-to-one in what it mixes in, so that no single change
 // of key hash, flags or payload hash can be lost.
 func (s Sealer) sum(key []byte, flags byte, payload []byte) uint64 {
-	head := (xxhash.Sum64(key)+s.seed)*mixKey ^ (uint64(envelopeVersion)<<8|uint64(flags)+1)*mixHead
+	head := (xxhash.Sum64(key)+s.seed)*mixKey ^ (uint64(s.version)<<8|uint64(flags)+1)*mixHead
 	h := xxhash.Sum64(payload) ^ bits.RotateLeft64(head, 29)
 	h *= mixKey
 	return h ^ h>>32
@@ -100,7 +105,7 @@ func (s Sealer) corrupt(key, value []byte) error {
 	switch {
 	case len(value) < EnvelopeSize:
 		return errs.New(errs.Corrupt, "the value of key %x in keyspace %q is cut off: %d bytes", key, s.keyspace, len(value))
-	case value[0] != envelopeVersion:
+	case value[0] != s.version:
 		return errs.New(errs.Corrupt, "the value of key %x in keyspace %q has the unknown version %d", key, s.keyspace, value[0])
 	}
 	return errs.New(errs.Corrupt, "the value of key %x in keyspace %q does not match its checksum", key, s.keyspace)

@@ -23,6 +23,7 @@ const (
 	Full         Code = "storage_full"  // no space left
 	Unavailable  Code = "unavailable"   // the storage failed; nothing was applied
 	Corrupt      Code = "corrupt"       // stored bytes are not what was written
+	NoKey        Code = "no_key"        // what is encrypted cannot be read with the keys given
 	Locked       Code = "locked"        // another process holds the file
 	NotDatabase  Code = "not_database"  // the file is something else
 	SnapshotGone Code = "snapshot_gone" // the read, or the version, is older than what is kept

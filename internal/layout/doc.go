@@ -10,6 +10,7 @@
 //	catalog   03 source:4 revision:4                     a list of columns
 //	catalog   04 hash of name:8 source:4                 nothing; finds a data source by name
 //	catalog   05 block:8                                 the data source that owns a block of ids
+//	catalog   06 source:4                                SourceKeys: what the data source is encrypted with
 //	entry     source:4 entry:8                           Record: the entry as it is now
 //	order     source:4 ordered double:8 entry:8          nothing; lists entries whose order is not 0
 //	image     source:4 entry:8 version:8                 Record: the entry as that version found it
@@ -19,5 +20,7 @@
 //
 // Numbers in keys are big-endian, so that keys sort as the numbers do. Every
 // value that is not empty stands in an envelope of package document, whose
-// checksum covers keyspace, key and content.
+// checksum covers keyspace, key and content. That is what this package sees. Of a
+// data source that is encrypted, package sealed stores each such value, its head
+// among them, as ciphertext; its name is found through key 04 with a hash of 0.
 package layout

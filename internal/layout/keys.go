@@ -34,6 +34,7 @@ const (
 	kindColumns = 0x03
 	kindByName  = 0x04
 	kindBlock   = 0x05
+	kindKeys    = 0x06
 )
 
 // MaxSource is the largest id of a data source.
@@ -82,6 +83,17 @@ func byName(name string) []byte {
 	return binary.BigEndian.AppendUint64(b, xxhash.Sum64String(name))
 }
 
+// SealedNameKey is the key that finds an encrypted data source by its name: it says
+// nothing of that, so the definitions of all of them must be compared.
+func SealedNameKey(source int64) []byte {
+	return binary.BigEndian.AppendUint32(append([]byte{kindByName}, make([]byte, 8)...), uint32(source))
+}
+
+// SealedNameRange holds the encrypted data sources, by id.
+func SealedNameRange() (from, to []byte) {
+	return prefixRange(append([]byte{kindByName}, make([]byte, 8)...))
+}
+
 // ByNameAll holds every key that finds a data source by its name.
 func ByNameAll() (from, to []byte) { return []byte{kindByName}, []byte{kindByName + 1} }
 
@@ -108,6 +120,15 @@ func BlockOf(key []byte) int64 {
 	}
 	return int64(binary.BigEndian.Uint64(key[1:]))
 }
+
+// KeysKey is the key of what a data source is encrypted with.
+func KeysKey(source int64) []byte { return sourceKey(kindKeys, source) }
+
+// KeysRange holds what each data source is encrypted with, by id.
+func KeysRange() (from, to []byte) { return []byte{kindKeys}, []byte{kindKeys + 1} }
+
+// IsKeysKey reports whether a key of the catalog is a KeysKey.
+func IsKeysKey(key []byte) bool { return len(key) == 5 && key[0] == kindKeys }
 
 // SourceOf returns the data source in a head or definition key.
 func SourceOf(key []byte) int64 {

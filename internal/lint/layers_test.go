@@ -27,7 +27,7 @@ var layers = []layer{
 	{".", 5, []string{
 		"internal/plan",
 		"aggregate", "security", "hooks", "internal/column",
-		"query", "internal/index", "internal/history", "internal/layout",
+		"query", "internal/index", "internal/history", "internal/sealed", "internal/layout",
 		"internal/document", "internal/template", "media", "storage/memory", "storage/bolt",
 		"storage", "internal/errs",
 	}},
@@ -40,6 +40,7 @@ var layers = []layer{
 	{"query", 2, []string{"internal/document", "internal/errs"}},
 	{"internal/index", 2, []string{"internal/document", "internal/errs", "storage"}},
 	{"internal/history", 2, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
+	{"internal/sealed", 3, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
 	{"internal/layout", 2, []string{"internal/document", "internal/errs", "storage"}},
 	{"internal/document", 1, []string{"internal/errs"}},
 	{"internal/template", 1, []string{"internal/errs"}},

@@ -76,8 +76,8 @@ func TestTimeDenies(t *testing.T) {
 	} {
 		req := request(t, "update")
 		req.ScriptTime = 100e6
-		ctx := WithReader(context.Background(), &library{})
-		g, err := policy(t, c.scripts...).Decide(ctx, who, req, r)
+		req.Reader = &library{}
+		g, err := policy(t, c.scripts...).Decide(context.Background(), who, req, r)
 		got := "denied"
 		if err == nil {
 			got = "rule " + string(rune('0'+g.Rule))

@@ -3,7 +3,7 @@
 //
 //	runner := script.New(script.Options{})
 //	defer runner.Close()
-//	grant, err := policy.Decide(script.WithReader(ctx, reader), who, request, runner)
+//	grant, err := policy.Decide(ctx, who, request, runner)
 //
 // # Where scripts run
 //

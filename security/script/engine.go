@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 
 	"modernc.org/quickjs"
 )
@@ -38,7 +39,9 @@ func init() {
 // serve runs scripts until there is no more input, and returns the code to exit with.
 func serve() int {
 	os.Clearenv()
-	signal.Ignore(os.Interrupt) // of a terminal: it is meant for the program
+	// Signals that a terminal or a service manager sends to all are meant for the program, which
+	// may want to end what it has begun.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	debug.SetMemoryLimit(256 << 20)
 	debug.SetGCPercent(50)
 	limitProcess()

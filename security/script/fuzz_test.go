@@ -25,7 +25,7 @@ func FuzzScript(f *testing.F) {
 		f.Add(s, []byte{0, 2})
 	}
 	f.Add("", []byte{1, 7, 23, 0, 2})
-	r := newRunner(f, Options{Time: 60 * time.Millisecond, Memory: 8 << 20, Reader: &locked{}})
+	r := newRunner(f, Options{Time: 60 * time.Millisecond, Memory: 8 << 20})
 	f.Fuzz(func(t *testing.T, text string, picks []byte) {
 		var made strings.Builder
 		for _, p := range picks[:min(len(picks), 200)] {
@@ -35,7 +35,7 @@ func FuzzScript(f *testing.F) {
 			if len(source) > 2000 {
 				continue
 			}
-			call := security.ScriptCall{Source: source, Type: security.Update, Query: values(t, `[{"a": 1, "granted": true}]`), List: i == 1, Entry: value(t, `{"id": 1, "data": {"a": 12345678901234567890}}`)}
+			call := security.ScriptCall{Reader: &locked{}, Source: source, Type: security.Update, Query: values(t, `[{"a": 1, "granted": true}]`), List: i == 1, Entry: value(t, `{"id": 1, "data": {"a": 12345678901234567890}}`)}
 			before := fmt.Sprint(call.Query, call.Entry)
 			began := time.Now()
 			res, err := r.RunScript(context.Background(), call)

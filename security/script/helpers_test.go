@@ -144,7 +144,13 @@ func fine(t testing.TB, r *Runner, after string) {
 	}
 }
 
-// library is a Reader of two data sources.
+// reading is a call whose script may look things up.
+func reading(call security.ScriptCall, r security.ScriptReader) security.ScriptCall {
+	call.Reader = r
+	return call
+}
+
+// library is a reader of two data sources.
 type library struct{ calls []string }
 
 func (l *library) Find(ctx context.Context, source any, where document.Value, limit, offset int) ([]document.Value, error) {

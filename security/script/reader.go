@@ -6,26 +6,8 @@ import (
 	"math"
 
 	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/security"
 )
-
-// Reader reads data sources for scripts, with full rights and in the snapshot of the request
-// that is judged (spec 11.7(6)).
-type Reader interface {
-	// Find returns the entries of a data source that match where, each an object with id and
-	// data, after offset and at most limit. source is an int64, the id, or a string, the name.
-	// where is an object in the language of spec 3. A data source that is unknown, or is not of
-	// the same organization, is an error, whose text the script sees. Calls of one run follow
-	// each other; ctx is done when the script's time is up.
-	Find(ctx context.Context, source any, where document.Value, limit, offset int) ([]document.Value, error)
-}
-
-// readerKey is the key of a Reader in a context.
-type readerKey struct{}
-
-// WithReader returns a context in which scripts read through r, in place of Options.Reader.
-func WithReader(ctx context.Context, r Reader) context.Context {
-	return context.WithValue(ctx, readerKey{}, r)
-}
 
 // Bounds of what a script may read.
 const (
@@ -36,7 +18,7 @@ const (
 
 // find answers one call of find or findOne, as JSON text. The error is what the call rejects
 // with.
-func find(ctx context.Context, r Reader, f *frame) ([]byte, error) {
+func find(ctx context.Context, r security.ScriptReader, f *frame) ([]byte, error) {
 	if len(f.parts) != 4 {
 		return nil, errProtocol
 	}

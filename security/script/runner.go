@@ -23,8 +23,6 @@ type Options struct {
 	Parallel int
 	// Idle is how long a worker without work is kept: one minute.
 	Idle time.Duration
-	// Reader serves DataSources where the context has no other; nil rejects every call.
-	Reader Reader
 }
 
 // Errors of runs.
@@ -95,10 +93,6 @@ func (r *Runner) RunScript(ctx context.Context, call security.ScriptCall) (secur
 	if err != nil {
 		return none, err
 	}
-	reader, _ := ctx.Value(readerKey{}).(Reader)
-	if reader == nil {
-		reader = r.opts.Reader
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Time)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
@@ -110,7 +104,7 @@ func (r *Runner) RunScript(ctx context.Context, call security.ScriptCall) (secur
 	case <-ctx.Done():
 		return none, late(ctx)
 	}
-	done, err := r.run(ctx, request, reader)
+	done, err := r.run(ctx, request, call.Reader)
 	if ctx.Err() != nil {
 		return none, late(ctx)
 	}
@@ -130,7 +124,7 @@ func late(ctx context.Context) error {
 
 // run has a worker do one run. A worker that was kept and is found dead, before the script
 // began, is replaced once.
-func (r *Runner) run(ctx context.Context, request *frame, reader Reader) (*frame, error) {
+func (r *Runner) run(ctx context.Context, request *frame, reader security.ScriptReader) (*frame, error) {
 	for {
 		w, kept, err := r.take()
 		if err != nil {
@@ -144,7 +138,7 @@ func (r *Runner) run(ctx context.Context, request *frame, reader Reader) (*frame
 }
 
 // runOn runs on one worker, and puts it back or ends it, also when the reader panics.
-func (r *Runner) runOn(ctx context.Context, w *worker, request *frame, reader Reader) (done *frame, began bool, err error) {
+func (r *Runner) runOn(ctx context.Context, w *worker, request *frame, reader security.ScriptReader) (done *frame, began bool, err error) {
 	fit := false
 	stop := context.AfterFunc(ctx, w.kill)
 	defer func() {

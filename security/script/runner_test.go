@@ -20,7 +20,7 @@ import (
 
 // TestConcurrent: many callers at once get each what is theirs, harmless and hostile mixed.
 func TestConcurrent(t *testing.T) {
-	r := newRunner(t, Options{Reader: &locked{}, Parallel: 4})
+	r := newRunner(t, Options{Parallel: 4})
 	var wg sync.WaitGroup
 	for g := range 12 {
 		wg.Go(func() {
@@ -38,7 +38,7 @@ func TestConcurrent(t *testing.T) {
 						t.Error("memory without end")
 					}
 				default:
-					res, err := r.RunScript(context.Background(), insert(t, `const e = await DataSources('Teams').find({limit: 2}); query.n++; return e.length * 100000 + query.n`, fmt.Sprintf(`{"n": %d}`, n)))
+					res, err := r.RunScript(context.Background(), reading(insert(t, `const e = await DataSources('Teams').find({limit: 2}); query.n++; return e.length * 100000 + query.n`, fmt.Sprintf(`{"n": %d}`, n)), &locked{}))
 					// Its turn may come too late, which is an error and no wrong answer.
 					if err == nil && (res.Returned.Float() != float64(200001+n) || res.Query[0].Field("n").Float() != float64(n+1)) || err != nil && !errors.Is(err, security.ErrScriptTime) {
 						t.Errorf("%d: %v, %v, %v", n, res.Returned, res.Query, err)
@@ -363,8 +363,8 @@ func BenchmarkRun(b *testing.B) {
 
 // BenchmarkRunFind is BenchmarkRun with one look at another data source.
 func BenchmarkRunFind(b *testing.B) {
-	r := newRunner(b, Options{Reader: &locked{}})
-	call := insert(b, `const t = await DataSources('Teams').findOne(); return {granted: t !== null}`, `{}`)
+	r := newRunner(b, Options{})
+	call := reading(insert(b, `const t = await DataSources('Teams').findOne(); return {granted: t !== null}`, `{}`), &locked{})
 	for b.Loop() {
 		if _, err := r.RunScript(context.Background(), call); err != nil {
 			b.Fatal(err)

@@ -102,7 +102,7 @@ func TestWhereIsExact(t *testing.T) {
 // TestDataSources is spec 11.7(6).
 func TestDataSources(t *testing.T) {
 	lib := &library{}
-	r := newRunner(t, Options{Reader: lib})
+	r := newRunner(t, Options{})
 	for _, c := range []struct{ source, want, call string }{
 		{`(await DataSources('Teams').find()).map(e => e.id)`, `[1,2,3]`, `string Teams {} 100 0`}, {`(await DataSources(5).find({where: {Region: 'South'}, limit: 7, offset: 0}))[0].data.Region`, `"South"`, `int64 5 {"Region":"South"} 7 0`},
 		{`(await DataSources('Teams').findOne({where: {}, offset: 2})).data.Region`, `"East"`, `string Teams {} 1 2`}, {`await DataSources('Empty').findOne()`, `null`, `string Empty {} 1 0`}, {`await DataSources('Empty').find()`, `[]`, `string Empty {} 100 0`},
@@ -116,19 +116,13 @@ func TestDataSources(t *testing.T) {
 		{`await (async () => { let n = 0; for (let i = 0; i < 1500; i++) await DataSources('Empty').find().then(() => n++, () => 0); return n })()`, `1000`, ``},
 	} {
 		lib.calls = nil
-		res, err := r.RunScript(context.Background(), insert(t, `return JSON.stringify(`+c.source+`)`, `{}`))
+		res, err := r.RunScript(context.Background(), reading(insert(t, `return JSON.stringify(`+c.source+`)`, `{}`), lib))
 		if err != nil || res.Returned.Str() != c.want || c.call != "" && !slices.Equal(lib.calls, []string{c.call}) {
 			t.Errorf("%s: %v, %v, calls %q", c.source, res.Returned, err, lib.calls)
 		}
 	}
-	// A Reader of the context is the one that counts; without any, calls reject.
-	none := newRunner(t, Options{})
-	count := insert(t, `return (await DataSources('Teams').find()).length`, `{}`)
-	if _, err := none.RunScript(context.Background(), count); err == nil {
+	if _, err := r.RunScript(context.Background(), insert(t, `return (await DataSources('Teams').find()).length`, `{}`)); err == nil {
 		t.Error("no reader, and no error")
-	}
-	if res, err := none.RunScript(WithReader(context.Background(), &library{}), count); err != nil || res.Returned.Float() != 3 {
-		t.Errorf("reader of the context: %v, %v", res.Returned, err)
 	}
 	func() {
 		defer func() {
@@ -136,7 +130,7 @@ func TestDataSources(t *testing.T) {
 				t.Error("the panic of the reader is gone")
 			}
 		}()
-		_, _ = r.RunScript(context.Background(), insert(t, `await DataSources('Panics').find()`, `{}`))
+		_, _ = r.RunScript(context.Background(), reading(insert(t, `await DataSources('Panics').find()`, `{}`), lib))
 	}()
 	fine(t, r, "a panic of the reader")
 }
@@ -144,7 +138,7 @@ func TestDataSources(t *testing.T) {
 // TestBenign are scripts as rules use them.
 func TestBenign(t *testing.T) {
 	lib := &library{}
-	r := newRunner(t, Options{Reader: lib})
+	r := newRunner(t, Options{})
 	for _, c := range []struct{ kind, source, want, left string }{
 		{"select", `return {granted: true}`, "rule 0", ""},
 		{"select", `return {granted: type === 'select' && user.Level >= 3, include: ['Name', 'Age']}`, "rule 0", ""},
@@ -173,6 +167,7 @@ func TestBenign(t *testing.T) {
 		{"select", `return Promise.resolve().then(() => ({granted: true, include: null}))`, "rule 0", ""}, {"select", `return {granted: true, exclude: undefined}`, "rule 0", ""},
 	} {
 		req := request(t, c.kind)
+		req.Reader = lib
 		got, grant := outcome(t, policy(t, c.source), req, r)
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.source, got, c.want)

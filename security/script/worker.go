@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/siftdb/siftdb/security"
 )
 
 // worker is a process that runs one script at a time.
@@ -100,7 +102,7 @@ func startWorker(exe *executable) (*worker, error) {
 
 // run does one run and returns kindDone or kindFailed. began says whether the script may have
 // run. After an error the worker is good for nothing.
-func (w *worker) run(ctx context.Context, request *frame, reader Reader) (done *frame, began bool, err error) {
+func (w *worker) run(ctx context.Context, request *frame, reader security.ScriptReader) (done *frame, began bool, err error) {
 	if w.runs == 0 {
 		f, err := receive(w.from)
 		if err != nil {
@@ -137,7 +139,7 @@ func (w *worker) run(ctx context.Context, request *frame, reader Reader) (done *
 }
 
 // answer reads what a script asks for.
-func answer(ctx context.Context, reader Reader, f *frame) *frame {
+func answer(ctx context.Context, reader security.ScriptReader, f *frame) *frame {
 	text, err := find(ctx, reader, f)
 	if err != nil {
 		return frameOf(kindAnswer, "0", clip(err.Error()))

@@ -32,7 +32,7 @@ func engine(o Options) storagetest.Engine {
 			return openStore(t, filepath.Join(t.TempDir(), "db"), o)
 		},
 		Reopen: func(t testing.TB, s storage.Storage) storage.Storage {
-			return openStore(t, s.(*Store).file.Name(), o)
+			return openStore(t, s.(*Store).path, o)
 		},
 	}
 }

@@ -69,12 +69,17 @@ func (o Options) withDefaults() Options {
 // Open reads the file to find its free pages, and checks its structure.
 func Open(path string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
+	whole, err := wholePath(path)
+	if err != nil {
+		return nil, openError(path, err)
+	}
 	deadline := time.Now().Add(opts.LockTimeout)
 	found, err := prepare(path, opts, deadline)
 	if err != nil {
 		return nil, openError(path, err)
 	}
 	s := &Store{
+		path:     whole,
 		file:     found.kept,
 		gate:     gate.New(),
 		opts:     opts,
@@ -85,7 +90,24 @@ func Open(path string, opts Options) (*Store, error) {
 	if err := s.open(path, found.size, deadline); err != nil {
 		return nil, openError(path, err)
 	}
+	if !opts.ReadOnly {
+		if err := removeLeftover(whole); err != nil {
+			return nil, openError(path, errors.Join(err, s.Close()))
+		}
+	}
 	return s, nil
+}
+
+// wholePath returns the path of the file itself: it holds when the working directory
+// changes, and Compact must not take a symbolic link for the file.
+func wholePath(path string) (string, error) {
+	whole, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		whole = path // a new file, or a link to one
+	} else if err != nil {
+		return "", err
+	}
+	return filepath.Abs(whole)
 }
 
 // openError says which file could not be opened, once.

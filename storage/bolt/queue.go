@@ -26,6 +26,8 @@ type call struct {
 	wake chan struct{} // closed when the call is done, or is to lead
 	lead bool          // the call is to lead; guarded by queue.mu until woken
 	late bool          // its context had ended when a leader took it
+
+	alone bool // it leads, and takes nobody along
 }
 
 func newCall(ctx context.Context, fn func(storage.Writer) error) *call {
@@ -46,11 +48,12 @@ func (q *queue) join(c *call) (lead bool) {
 	return true
 }
 
-// take takes the call that waited longest, nil when none waits.
+// take takes the call that waited longest, nil when none waits, or when it is one that
+// has to lead.
 func (q *queue) take() *call {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	if len(q.waiting) == 0 || q.waiting[0].alone {
 		return nil
 	}
 	c := q.waiting[0]
@@ -69,6 +72,15 @@ func (q *queue) withdraw(c *call) bool {
 	}
 	q.waiting = slices.Delete(q.waiting, i, i+1)
 	return true
+}
+
+// remove takes c, which leads, out of the line.
+func (q *queue) remove(c *call) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.Index(q.waiting, c); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
 }
 
 // giveBack puts taken calls back to the head of the line.

@@ -17,11 +17,12 @@ import (
 	"github.com/siftdb/siftdb/storage/internal/gate"
 )
 
-// Store is a store in one file. It implements storage.Storage and storage.Sizer.
-// A process opens a file once; the handle is safe for concurrent use.
+// Store is a store in one file. It implements storage.Storage, storage.Sizer and
+// storage.Compacter. A process opens a file once; the handle is safe for concurrent use.
 type Store struct {
-	db    *bbolt.DB
-	file  *os.File // bbolt's own
+	path  string
+	db    *bbolt.DB // which Compact replaces; guarded by begins, and the leader's
+	file  *os.File  // bbolt's own
 	opts  Options
 	gate  *gate.Gate
 	queue queue
@@ -29,6 +30,7 @@ type Store struct {
 	pageSize int
 
 	begins sync.Mutex  // held while a transaction begins
+	lost   error       // the file could not be opened again; guarded by begins
 	dead   atomic.Bool // bbolt panicked and holds locks: it must not be called again
 	frozen atomic.Bool // the outcome of a commit is unknown
 
@@ -37,6 +39,7 @@ type Store struct {
 	unsaved bool
 
 	commitTx func(*bbolt.Tx) error // (*bbolt.Tx).Commit, replaced by tests
+	steps    func(string) error    // see Store.step; set by tests
 }
 
 // View calls fn with a reader on the state after the last commit.
@@ -74,6 +77,9 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	if s.dead.Load() {
 		return nil, storage.ErrCorrupt
 	}
+	if s.lost != nil {
+		return nil, s.lost
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			s.dead.Store(true)
@@ -97,13 +103,16 @@ func (s *Store) Close() error {
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
 	}
+	if s.lost != nil {
+		return nil
+	}
 	return s.db.Close()
 }
 
 // saveFreelist commits the list of free pages. That it may fail is no concern of
 // Close: without the list the file is as sound as after a crash.
 func (s *Store) saveFreelist() {
-	if s.opts.ReadOnly || !s.unsaved || s.frozen.Load() || s.dead.Load() {
+	if s.opts.ReadOnly || !s.unsaved || s.frozen.Load() || s.dead.Load() || s.lost != nil {
 		return
 	}
 	s.db.NoFreelistSync = false
@@ -137,19 +146,21 @@ func (s *Store) Size() (storage.Size, error) {
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
-	info, err := s.file.Stat()
-	if err != nil {
-		return storage.Size{}, err
-	}
 	tx, err := s.begin(false)
 	if err != nil {
 		return storage.Size{}, err
 	}
-	used := tx.Size()
+	used, db := tx.Size(), tx.DB()
 	if err := tx.Rollback(); err != nil {
 		return storage.Size{}, err
 	}
-	stats := s.db.Stats()
+	s.begins.Lock()
+	info, err := s.file.Stat()
+	s.begins.Unlock()
+	if err != nil {
+		return storage.Size{}, err
+	}
+	stats := db.Stats()
 	used -= int64(stats.FreePageN+stats.PendingPageN) * int64(s.pageSize)
 	return storage.Size{Total: info.Size(), Used: used}, nil
 }

@@ -270,3 +270,51 @@ func testSize(t *testing.T, e Engine) {
 		t.Errorf("%d bytes in use after deleting all", d)
 	}
 }
+
+// testCompact compacts while views read, and finds everything as it was.
+func testCompact(t *testing.T, e Engine) {
+	s := open(t, e)
+	engine := s.Storage
+	for {
+		w, ok := engine.(wrapper)
+		if !ok {
+			break
+		}
+		engine = w.unwrap()
+	}
+	compacter, ok := engine.(storage.Compacter)
+	if !ok {
+		t.Skip("the engine keeps nothing that was deleted")
+	}
+	for i := range 500 {
+		s.set(key(i), "1")
+	}
+	s.update(func(w writer) { w.deleteRange(key(100), key(400)) })
+	want := s.all()
+	reading, proceed := make(chan struct{}), make(chan struct{})
+	done := make(chan []string)
+	go func() {
+		var seen []string
+		s.view(func(r reader) { close(reading); <-proceed; seen = r.all() })
+		done <- seen
+	}()
+	<-reading
+	compacted := make(chan error)
+	go func() { compacted <- compacter.Compact(background) }()
+	writing := make(chan struct{})
+	go func() { defer close(writing); s.set("written meanwhile", "1") }()
+	close(proceed)
+	<-writing
+	equal(t, "what a view sees that began before", <-done, want)
+	is(t, "Compact", <-compacted, nil)
+	is(t, "the write", s.get("written meanwhile"), "1")
+	s.update(func(w writer) { w.delete("written meanwhile") })
+	equal(t, "the content", s.all(), want)
+	is(t, "Close", s.Close(), nil)
+	is(t, "Compact after Close", errors.Is(compacter.Compact(background), storage.ErrClosed), true)
+	if e.Reopen != nil {
+		s.Storage = e.Reopen(t, s.Storage)
+		defer s.Storage.Close()
+		equal(t, "the content after opening again", s.all(), want)
+	}
+}

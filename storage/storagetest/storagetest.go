@@ -84,6 +84,7 @@ var tests = []struct {
 	{"Reopen", testReopen},
 	{"Fork", testFork},
 	{"Size", testSize},
+	{"Compact", testCompact},
 	{"Model", testModel},
 }
 

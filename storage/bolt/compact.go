@@ -1,0 +1,271 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/siftdb/siftdb/storage"
+)
+
+// compactSuffix is what the name of the file ends in into which Compact copies. Who
+// holds the lock of the file itself may remove it.
+const compactSuffix = ".siftdb-compact"
+
+// compactBatch is how many bytes are copied in one transaction.
+const compactBatch = 8 << 20
+
+// renameOpen says that a file which is open may take another's name. Tests change it.
+var renameOpen = runtime.GOOS != "windows"
+
+// Compact writes what the store holds into a new file, which then takes the place of the
+// old one: nothing that was deleted or written over is in it any more, and its free
+// pages go back to the system. Views go on meanwhile, Updates wait, and Compact waits in
+// the end for the Views that read the old file; it must not be called from within one.
+//
+// The file is durable under its name when Compact returns nil; after an error, or a
+// crash, the store is as it was. Where a file that is open cannot be renamed (Windows),
+// Views wait while it is closed, and a store that can then not be opened again returns
+// that error from every later call. It fails with storage.ErrReadOnly, ErrClosed, ErrFull
+// and ErrCorrupt as Update does.
+func (s *Store) Compact(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !s.gate.Enter() {
+		return storage.ErrClosed
+	}
+	defer s.gate.Leave()
+	if s.opts.ReadOnly || s.frozen.Load() {
+		return storage.ErrReadOnly
+	}
+	c := newCall(ctx, nil)
+	c.alone = true
+	if !s.queue.join(c) {
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			if s.queue.withdraw(c) {
+				return ctx.Err()
+			}
+			<-c.wake
+		}
+	}
+	s.queue.remove(c)
+	old, err := s.compact(ctx)
+	if old != nil {
+		err = errors.Join(err, old.Close()) // waits for those who read it
+	}
+	if err != nil {
+		return fmt.Errorf("storage/bolt: compact %s: %w", s.path, full(err))
+	}
+	return nil
+}
+
+// compact does the work of Compact and passes the lead on, which the caller has. It
+// returns what is to be closed then.
+func (s *Store) compact(ctx context.Context) (old *bbolt.DB, err error) {
+	defer s.queue.pass()
+	if s.frozen.Load() { // by the group before
+		return nil, storage.ErrReadOnly
+	}
+	made, err := s.copyAll(ctx)
+	if err == nil {
+		err = s.step("copied")
+	}
+	if err != nil {
+		return nil, errors.Join(err, made.discard())
+	}
+	if renameOpen {
+		return s.swap(made)
+	}
+	return nil, s.swapClosed(made)
+}
+
+// opened is a file that bbolt has open.
+type opened struct {
+	db   *bbolt.DB
+	file *os.File
+	path string
+}
+
+// discard closes and removes a file that is not needed after all.
+func (o *opened) discard() error {
+	if o == nil {
+		return nil
+	}
+	var err error
+	if o.db != nil {
+		err = o.db.Close()
+	}
+	if gone := os.Remove(o.path); !errors.Is(gone, fs.ErrNotExist) {
+		err = errors.Join(err, gone)
+	}
+	return err
+}
+
+// copyAll copies everything into a new file, durably. The file is open, and locked.
+func (s *Store) copyAll(ctx context.Context) (made *opened, err error) {
+	defer catchFaults()()
+	defer func() {
+		if v := recover(); v != nil {
+			if err = corruption(v); err == nil {
+				err = fmt.Errorf("panic in bbolt: %v", v)
+			}
+		}
+	}()
+	made = &opened{path: s.path + compactSuffix}
+	if err := removeLeftover(s.path); err != nil {
+		return nil, err
+	}
+	if err := s.openNew(made); err != nil {
+		return made, err
+	}
+	tx, err := s.begin(false)
+	if err != nil {
+		return made, err
+	}
+	defer tx.Rollback()
+	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return copyBucket(ctx, made.db, name, b) })
+	if err == nil {
+		err = made.db.Sync()
+	}
+	return made, err
+}
+
+// openNew opens the file into which everything is copied.
+func (s *Store) openNew(made *opened) error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	made.db, err = bbolt.Open(made.path, info.Mode().Perm(), &bbolt.Options{
+		Timeout:         minLockTimeout,
+		NoSync:          true, // until everything is there
+		NoGrowSync:      true,
+		NoFreelistSync:  true,
+		FreelistType:    bbolt.FreelistMapType,
+		PageSize:        s.pageSize,
+		InitialMmapSize: s.opts.mmapSize(info.Size()),
+		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, perm)
+			made.file = f
+			return f, err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	made.db.AllocSize = allocSize
+	return nil
+}
+
+// copyBucket copies a keyspace, in key order and a batch at a time.
+func copyBucket(ctx context.Context, to *bbolt.DB, name []byte, from *bbolt.Bucket) error {
+	c := from.Cursor()
+	k, v := c.First()
+	for more := true; more; more = k != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		err := to.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists(name)
+			if err != nil {
+				return err
+			}
+			b.FillPercent = appendFill
+			for size := 0; k != nil && size < compactBatch; k, v = c.Next() {
+				if err := b.Put(k, v); err != nil {
+					return err
+				}
+				size += len(k) + len(v)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// swap gives the new file the name of the old one, and lets new transactions begin in it.
+// Both files are locked all the while. It returns the old one.
+func (s *Store) swap(made *opened) (old *bbolt.DB, err error) {
+	if err := os.Rename(made.path, s.path); err != nil {
+		return nil, errors.Join(err, made.discard())
+	}
+	old = s.take(made)
+	if err = s.step("renamed"); err == nil {
+		err = syncDir(filepath.Dir(s.path))
+	}
+	return old, err
+}
+
+// take makes a file the one in which transactions begin, and returns the former.
+func (s *Store) take(made *opened) (old *bbolt.DB) {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	old = s.db
+	made.db.NoSync, made.db.NoGrowSync = s.opts.NoSync, false
+	s.db, s.file, s.unsaved = made.db, made.file, true
+	return old
+}
+
+// swapClosed is swap where neither file may be open. No transaction begins meanwhile.
+func (s *Store) swapClosed(made *opened) error {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	err := made.db.Close()
+	made.db = nil
+	if err != nil {
+		return errors.Join(err, made.discard())
+	}
+	if err := s.db.Close(); err != nil {
+		s.lost = err
+		return errors.Join(err, made.discard())
+	}
+	err = os.Rename(made.path, s.path)
+	if err != nil {
+		err = errors.Join(err, made.discard())
+	}
+	if s.lost = s.reopen(); s.lost != nil {
+		return errors.Join(err, s.lost)
+	}
+	s.unsaved = true
+	return err
+}
+
+// reopen opens the file again after it was closed.
+func (s *Store) reopen() error {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	s.file = nil
+	return s.openBolt(s.path, s.opts.mmapSize(info.Size()), s.opts.LockTimeout)
+}
+
+// removeLeftover removes what a compaction left behind that a crash cut off. The caller
+// holds the lock of the file at path.
+func removeLeftover(path string) error {
+	err := os.Remove(path + compactSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// step is where tests look at, or fail, what Compact does.
+func (s *Store) step(name string) error {
+	if s.steps == nil {
+		return nil
+	}
+	return s.steps(name)
+}
