@@ -1,6 +1,7 @@
 package siftdb_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/memory"
 	"github.com/siftdb/siftdb/storage/storagetest"
@@ -219,4 +221,51 @@ func TestManyWritersManyDeliveries(t *testing.T) {
 			t.Errorf("%d ids, %d names, left %v", n, len(kinds), outboxOf(t, db))
 		}
 	})
+}
+
+// TestDeliveriesAreEncrypted: what is to be sent of an encrypted data source is not
+// readable in the store, also when it was put there before; and it is sent all the same.
+func TestDeliveriesAreEncrypted(t *testing.T) {
+	for _, later := range []bool{false, true} {
+		store, r := memory.New(), newReceiver()
+		opts := r.options()
+		opts.Keys = must[siftdb.Keyring](t)(siftdb.FixedKeys("k", map[string][]byte{"k": bytes.Repeat([]byte{7}, 32)}))
+		opts.Deliveries.Off = true
+		db := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, store, opts))
+		checked(t, db)
+		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Encrypted: !later, Hooks: []byte("[" + smsBoth + "]")}))
+		must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"name": "s3cret"}))
+		plain := func() (found bool) {
+			err := store.View(ctx, func(r storage.Reader) error {
+				c := r.Scan(layout.Outbox, nil, nil, false)
+				for _, value, ok := c.Next(); ok; _, value, ok = c.Next() {
+					found = found || bytes.Contains(value, []byte("s3cret"))
+				}
+				return c.Err()
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		if plain() != later {
+			t.Errorf("encrypted %v: readable is %v", !later, !later)
+		}
+		if later {
+			must[siftdb.DataSourceInfo](t)(ds.Update(ctx, siftdb.DataSourceUpdate{Encrypted: new(true)}))
+		}
+		if plain() {
+			t.Error("what is to be sent is readable in the store")
+		}
+		if left := outboxOf(t, db); len(left) != 1 || left[0].Target != "+1" {
+			t.Errorf("listed %+v", left)
+		}
+		fork := must[storage.Storage](t)(store.Fork())
+		opts.Deliveries.Off = false
+		sends := must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, fork, opts))
+		checked(t, sends)
+		if got := r.wait(t, 1); len(got) != 1 || got[0] != "sms s3cret" {
+			t.Errorf("sent %q", got)
+		}
+	}
 }
