@@ -44,7 +44,7 @@ func TestHooksThatWereChangedMeanwhile(t *testing.T) {
 				"append": func() error { _, err := ds.Append(ctx, []any{M{"a": 3, "guid": "g"}}); return err },
 				"update": func() error { _, err := ds.UpdateEntry(ctx, 1, M{"a": 4, "guid": "g"}); return err },
 				"commit": func() error {
-					_, err := ds.Commit(ctx, Commit{Append: new(true), Extend: true, Entries: []CommitEntry{{Data: M{"a": 5, "guid": "g"}}, {ID: 1, Data: M{"a": 6}}}, RunHooks: []EventKind{InsertEvent, UpdateEvent}})
+					_, err := ds.Commit(ctx, Commit{Append: new(true), Extend: true, Entries: []CommitEntry{{Data: M{"a": 5, "guid": "g"}}, {ID: 1, Data: M{"a": 6, "guid": "g"}}}, RunHooks: []EventKind{InsertEvent, UpdateEvent}})
 					n++
 					return err
 				},
