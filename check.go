@@ -18,8 +18,8 @@ import (
 // Finding is one thing that is wrong with a database.
 type Finding struct {
 	// Kind is one of checksum, decode, missing-entry, extra-entry, order,
-	// history-gap, history-no-doc, counter, columns, block, plain (not encrypted, where
-	// it should be).
+	// history-gap, history-no-doc, counter, columns, block, outbox-orphan, plain (not
+	// encrypted, where it should be).
 	Kind         string
 	Keyspace     string // where it was found
 	DataSourceID int64  // 0 when it concerns the store
@@ -58,10 +58,10 @@ const maxFindings = 1000
 
 // Check reads the whole database and compares its parts: every checksum, every
 // document, the counts and digests of the heads, the list of ordered entries, the
-// columns, the owners of id blocks, and the log, whose images must lead back from
-// the entries of today to the count and digest that each version recorded. It
-// holds one snapshot per data source. The error is for a check that could not be
-// made; faults are in the report.
+// columns, the owners of id blocks, the outbox with its list of what is due, and the
+// log, whose images must lead back from the entries of today to the count and digest
+// that each version recorded. It holds one snapshot per data source. The error is for
+// a check that could not be made; faults are in the report.
 func (db *DB) Check(ctx context.Context) (*Report, error) {
 	if err := db.everything("check the database"); err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func (c *checker) store() []int64 {
 		}
 	})
 	c.byName(known)
-	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions} {
+	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions, layout.Outbox, layout.Dues} {
 		c.orphans(ks, known)
 	}
 	return ids
@@ -204,7 +204,11 @@ func (c *checker) orphans(ks storage.Keyspace, known map[int64]bool) {
 		}
 		source := layout.KeySource(key)
 		if !known[source] {
-			c.find("extra-entry", ks, 0, "keyspace %s holds keys of data source %d, which does not exist", ks, source)
+			kind := "extra-entry"
+			if ks == layout.Outbox || ks == layout.Dues {
+				kind = "outbox-orphan"
+			}
+			c.find(kind, ks, 0, "keyspace %s holds keys of data source %d, which does not exist", ks, source)
 		}
 		if _, from = layout.Prefix(source); from == nil {
 			return
@@ -236,6 +240,7 @@ func (c *checker) dataSource() {
 	c.entries()
 	c.orders()
 	c.history()
+	c.outbox()
 }
 
 // sealed checks that everything of an encrypted data source is, and is as it was stored.

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,11 +115,14 @@ type SourceCommit struct {
 // commit id, and a version under that id in each data source that changed. Results
 // are in the order of the commits. A data source may be named once.
 func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...WriteOption) ([]*CommitResult, error) {
+	opts, err := makeWriteOptions(options)
+	if err != nil {
+		return nil, err
+	}
 	for range maxTries {
 		prepared := make([]*preparedCommit, len(commits))
 		for i, c := range commits {
-			var err error
-			if prepared[i], err = db.prepare(ctx, c); err != nil {
+			if prepared[i], err = db.prepare(ctx, c, opts.source); err != nil {
 				return nil, err
 			}
 			for _, other := range prepared[:i] {
@@ -203,14 +207,16 @@ type preparedCommit struct {
 	blind  func(i int) bool // whether a member counts as a change in any case
 
 	// The entries that rules and hooks were evaluated on, the commits that changed them
-	// last, where that matters, and the members that hold the whole data to be stored.
+	// last, where that matters, the hooks that ran, and the members that hold the whole
+	// data to be stored.
 	entries map[int64]*Entry
 	seen    map[int64]int64
+	hooks   *hooking
 	whole   map[int]bool
 }
 
-// prepare checks the form of a commit and encodes its data.
-func (db *DB) prepare(ctx context.Context, sc SourceCommit) (*preparedCommit, error) {
+// prepare checks the form of a commit and encodes its data. label is that of the write.
+func (db *DB) prepare(ctx context.Context, sc SourceCommit, label string) (*preparedCommit, error) {
 	if sc.DataSource != nil && db.as != nil {
 		if as := sc.DataSource.db.as; as != nil && as != db.as {
 			return nil, errs.New(errs.InvalidInput, "a commit names a data source by the handle of another principal")
@@ -252,7 +258,7 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit) (*preparedCommit, er
 	if data, err = p.guard(ctx, data); err != nil {
 		return nil, err
 	}
-	if data, err = p.hook(ctx, data); err != nil {
+	if data, err = p.hook(ctx, data, cmp.Or(c.Source, label)); err != nil {
 		return nil, err
 	}
 	p.rows, err = db.encode(db.catalog.cached(p.ds.id), data)
@@ -271,6 +277,9 @@ type staged struct {
 func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 	st.begin("commit")
 	st.label = p.commit.Source
+	if p.hooks.confirm(st) != nil {
+		return nil, errStale
+	}
 	docs, err := st.confirm(p.rows)
 	if err != nil {
 		return nil, err
@@ -298,7 +307,11 @@ func (p *preparedCommit) apply(st *sourceTx) (*CommitResult, error) {
 		if remove[id] {
 			continue
 		}
-		if _, _, err := st.change(&u.before, u.doc, u.order, u.force, p.sees[id].or(p.unseen[id])); err != nil {
+		_, changed, err := st.change(&u.before, u.doc, u.order, u.force, p.sees[id].or(p.unseen[id]))
+		if err == nil && changed {
+			err = p.hooks.updated(st, id)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -398,6 +411,9 @@ func (p *preparedCommit) inserts(st *sourceTx, docs [][]byte) (*CommitResult, er
 		}
 	}
 	recs, err := st.insertDocs(fresh, orders)
+	if err == nil {
+		err = p.hooks.inserted(st, recs)
+	}
 	if err != nil {
 		return nil, err
 	}

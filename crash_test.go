@@ -81,7 +81,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	acked := map[string]bool{}
 	for round := range rounds {
-		for _, n := range killOnce(t, path, 5+time.Duration(rng.IntN(60))) {
+		for _, n := range killOnce(t, "TestKill", crashFile, path, 5+time.Duration(rng.IntN(60))) {
 			acked[n] = true
 		}
 		db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
@@ -123,12 +123,13 @@ func TestKill(t *testing.T) {
 	t.Logf("%d acknowledged commits survived %d kills", len(acked), rounds)
 }
 
-// killOnce runs a writer, kills it some milliseconds after its first
-// acknowledgement, and returns the numbers that it acknowledged.
-func killOnce(t *testing.T, path string, ms time.Duration) (acked []string) {
+// killOnce runs a test as a writer, to which a variable names the database, kills it
+// some milliseconds after its first acknowledgement, and returns the numbers that it
+// acknowledged.
+func killOnce(t *testing.T, test, env, path string, ms time.Duration) (acked []string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
-	cmd.Env = append(os.Environ(), crashFile+"="+path)
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env+"="+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -44,6 +44,7 @@ type core struct {
 	bell      bell
 	watchers  watchers
 	uploads   uploads
+	outbox    outbox
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -100,10 +101,13 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 // openStore reads the store's counters, or writes the first ones.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1)}}
+	db.outbox.init()
 	var meta layout.Meta
-	var found bool
+	var found, pending bool
 	err := store.View(ctx, func(r storage.Reader) (err error) {
-		meta, found, err = layout.ReadMeta(r)
+		if meta, found, err = layout.ReadMeta(r); err == nil {
+			pending, err = anyDue(r)
+		}
 		return err
 	})
 	if err == nil && !found {
@@ -125,6 +129,9 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 		return nil, errors.Join(fromStorage(err), store.Close())
 	}
 	db.published.Store(meta.Commit)
+	if pending {
+		db.outbox.begin(db)
+	}
 	return db, nil
 }
 
@@ -168,12 +175,14 @@ func (db *DB) As(p *security.Principal) *DB {
 	return other
 }
 
-// Close ends subscriptions and waits for their callbacks and for running calls,
-// releases the storage and, for a file, writes what makes the next Open quick. Later
-// calls return ErrClosed; a second Close returns what the first one did. The callback
-// of a subscription must not call it.
+// Close ends subscriptions and waits for their callbacks, for the tries to send
+// something that have begun (Shutdown limits that), and for running calls, releases the
+// storage and, for a file, writes what makes the next Open quick. Later calls return
+// ErrClosed; a second Close returns what the first one did. Neither the callback of a
+// subscription nor anything that sends deliveries must call it.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
+		db.outbox.close() // first: what has begun may still read
 		db.closed.Store(true)
 		db.watchers.close()
 		db.bell.ring()
@@ -182,10 +191,25 @@ func (db *DB) Close() error {
 	return db.closeErr
 }
 
+// Shutdown is Close within a context: when that ends, the contexts end of all tries to
+// send something, which are made again when the database is next opened. It still waits
+// for them to return, as they should at once, so that nothing runs when the storage is
+// closed. It returns the context's error if it had to interrupt any.
+func (db *DB) Shutdown(ctx context.Context) error {
+	defer context.AfterFunc(ctx, db.outbox.cut)()
+	err := db.Close()
+	if err == nil && db.outbox.interrupted.Load() {
+		err = ctx.Err()
+	}
+	return err
+}
+
 // Fork returns an independent copy of a database in memory, in constant time:
 // what is written to one is not seen by the other. Fixtures for tests are built
 // once and forked for each test. Other storages return ErrInvalidInput. The store of
-// files is not copied: both use it, and neither deletes from it any more.
+// files is not copied: both use it, and neither deletes from it any more. The outbox of
+// the copy begins empty: it sends what is written to it, and nothing that its origin
+// sends.
 func (db *DB) Fork() (*DB, error) {
 	forker, ok := db.engine.(storage.Forker)
 	if !ok {
@@ -194,6 +218,9 @@ func (db *DB) Fork() (*DB, error) {
 	store, err := forker.Fork()
 	if err != nil {
 		return nil, fromStorage(err)
+	}
+	if err := emptyOutbox(store); err != nil {
+		return nil, errors.Join(fromStorage(err), store.Close())
 	}
 	fork, err := openStore(context.Background(), store, db.opts)
 	if err != nil {

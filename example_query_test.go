@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/hooks"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -258,4 +259,71 @@ func ExampleFixedKeys() {
 	// Output:
 	// <nil> in the file: false
 	// true
+}
+
+// smsGateway is how a program sends text messages.
+type smsGateway struct{}
+
+func (smsGateway) SendSMS(_ context.Context, m *hooks.SMSMessage) error {
+	fmt.Println("to", m.To[0], "-", m.Body)
+	return nil
+}
+
+func ExampleDeliveryOptions() {
+	ctx := context.Background()
+	gateway, done := smsGateway{}, make(chan bool)
+
+	db, err := siftdb.OpenMemory(&siftdb.Options{Deliveries: siftdb.DeliveryOptions{
+		Senders: hooks.Senders{SMS: gateway}, // an hooks.SMSSender; there are e-mail, push and web, too
+		Report: func(r siftdb.DeliveryReport) {
+			fmt.Println(r.Type, "hook", r.Hook, "try", r.Tries, "error", r.Err)
+			close(done)
+		},
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	orders, err := db.Create(ctx, siftdb.DataSourceSpec{Name: "Orders", Hooks: []byte(`[
+		{"type": "sms", "runOn": ["insert"], "conditions": [{"Total": {"$gte": 100}}],
+		 "payload": {"to": "{{Phone}}", "body": "Thank you for the {{{Item}}}!"}}
+	]`)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = orders.Insert(ctx, siftdb.M{"Item": "Desk", "Total": 210, "Phone": "+1555"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	<-done
+	// Output:
+	// to +1555 - Thank you for the Desk!
+	// sms hook 0 try 1 error <nil>
+}
+
+func ExampleDB_RetryDelivery() {
+	ctx := context.Background()
+	db, err := siftdb.OpenMemory(&siftdb.Options{Deliveries: siftdb.DeliveryOptions{Off: true}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer db.Close()
+	orders, err := db.Create(ctx, siftdb.DataSourceSpec{Name: "Orders", Hooks: []byte(`[{"type": "sms", "runOn": ["insert"], "payload": {"to": "+1555", "body": "!"}}]`)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := orders.Insert(ctx, siftdb.M{"Item": "Desk"}); err != nil {
+		log.Fatal(err)
+	}
+
+	for d, err := range db.Deliveries(ctx, siftdb.DeliveryFilter{}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(d.Type, "to", d.Target, "of entry", d.EntryID, "tried", d.Tries, "times", d.LastError)
+		if err := db.RetryDelivery(ctx, d.ID); err != nil { // or DropDelivery
+			log.Fatal(err)
+		}
+	}
+	// Output: sms to +1555 of entry 1 tried 0 times
 }

@@ -188,7 +188,20 @@ var guardTMatrix = map[string]guardTRow{
 	"DB.RestoreDataSource": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.RestoreDataSource(ctx, c.trashed); return "", err }},
 	"DB.Purge":             {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Purge(ctx, c.ds.ID()) }},
 	"DB.Check":             {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Check(ctx); return "", err }},
-	"DB.Compact":           {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Compact(ctx) }},
+	"DB.Shutdown":          {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // as Close
+	"DB.Deliveries":        {guardTHosts, func(c guardTCell) (string, error) { return guardTDelivery(c, siftdb.DeliveryFilter{}) }},
+	"DB.Deliveries of a data source": {guardTHosts, func(c guardTCell) (string, error) {
+		return guardTDelivery(c, siftdb.DeliveryFilter{DataSourceID: c.ds.ID()})
+	}},
+	"DB.RetryDelivery": {guardTHosts, func(c guardTCell) (string, error) {
+		id, err := guardTDelivery(guardTCell{t: c.t, db: c.root, root: c.root, ds: c.ds}, siftdb.DeliveryFilter{})
+		return "", errors.Join(err, c.db.RetryDelivery(ctx, id))
+	}},
+	"DB.DropDelivery": {guardTHosts, func(c guardTCell) (string, error) {
+		id, err := guardTDelivery(guardTCell{t: c.t, db: c.root, root: c.root, ds: c.ds}, siftdb.DeliveryFilter{})
+		return "", errors.Join(err, c.db.DropDelivery(ctx, id))
+	}},
+	"DB.Compact": {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Compact(ctx) }},
 	"DB.RotateKeys": {guardTHosts, func(c guardTCell) (string, error) { // without a keyring; who may not is told before
 		_, err := c.db.RotateKeys(ctx)
 		if isInvalid(err) {
@@ -266,6 +279,16 @@ var guardTMatrix = map[string]guardTRow{
 	}},
 }
 
+// guardTDelivery has trusted code cause a delivery, and returns its id if the caller may
+// list it.
+func guardTDelivery(c guardTCell, f siftdb.DeliveryFilter) (string, error) {
+	root := must[*siftdb.DataSource](c.t)(c.root.DataSource(ctx, c.ds.ID()))
+	must[siftdb.DataSourceInfo](c.t)(root.Update(ctx, siftdb.DataSourceUpdate{Hooks: json.RawMessage(`[{"type":"sms","runOn":["insert"],"payload":{"to":"1","body":"{{Salary}}"}}]`)}))
+	must[*siftdb.Entry](c.t)(root.Insert(ctx, siftdb.M{"Name": "c", "Salary": "s3cret"}))
+	d, err := guardTFirst(c.db.Deliveries(ctx, f))
+	return d.ID, err
+}
+
 func guardTTable(c guardTCell) *siftdb.Table[guardTTyped] { return siftdb.Of[guardTTyped](c.ds) }
 
 func guardTCursor(c *siftdb.Cursor) string {
@@ -332,7 +355,7 @@ func TestGuardMatrix(t *testing.T) {
 		row := guardTMatrix[name]
 		t.Run(name, func(t *testing.T) {
 			for who, caller := range callers {
-				root := memoryDB(t, &siftdb.Options{Media: media.Memory()})
+				root := memoryDB(t, &siftdb.Options{Media: media.Memory(), Deliveries: siftdb.DeliveryOptions{Off: true}})
 				ds := must[*siftdb.DataSource](t)(root.Create(ctx, siftdb.DataSourceSpec{Name: "t", OrganizationID: org, Public: &caller.public, AccessRules: json.RawMessage(caller.rules)}))
 				e := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"Name": "a", "Salary": "s3cret"}))
 				last := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"Name": "b", "Salary": "s3cret"}))

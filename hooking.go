@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -89,23 +90,26 @@ func (ds *DataSource) beforeQuery(ctx context.Context, where any) (json.RawMessa
 
 // inserting runs the hooks on rows that are about to be inserted, and returns what is
 // to be stored.
-func (ds *DataSource) inserting(ctx context.Context, values []any, flat bool, label string) ([]any, error) {
-	src, chain, err := ds.hooked(ctx)
-	if err != nil || !chain.Changes(hooks.BeforeSave) && !chain.Changes(hooks.Insert) {
-		return values, err
+func (h *hooking) inserting(ctx context.Context, values []any, flat bool) ([]any, error) {
+	if !h.runs(hooks.Insert) {
+		return values, nil
 	}
-	hash, err := ds.db.hasher()
+	hash, err := h.ds.db.hasher()
 	if err != nil {
 		return nil, err
 	}
 	saved := make([]any, len(values))
 	for i, v := range values {
-		data, err := ds.sent(v, flat)
+		data, err := h.ds.sent(v, flat)
 		if err == nil {
-			data, err = withGUID(data, src.def.guidColumn())
+			data, err = withGUID(data, h.src.def.guidColumn())
 		}
 		if err == nil {
-			data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Insert, Data: data, Source: label, Hash: hash})
+			data, err = h.chain.Save(ctx, hooks.SaveInput{Event: hooks.Insert, Data: data, Source: h.label, Hash: hash})
+		}
+		var sends []layout.Delivery
+		if err == nil {
+			sends, err = h.render(ctx, hooks.Insert, data)
 		}
 		if err != nil {
 			if len(values) > 1 {
@@ -114,8 +118,46 @@ func (ds *DataSource) inserting(ctx context.Context, values []any, flat bool, la
 			return nil, err
 		}
 		saved[i] = data
+		h.inserts = append(h.inserts, sends)
 	}
 	return saved, nil
+}
+
+// insertRows stores rows as new entries in one write. If run is true the hooks run on
+// them first, again if they were changed meanwhile. fn stores the rows.
+func (ds *DataSource) insertRows(ctx context.Context, values []any, run bool, options []WriteOption, fn func(*sourceTx, *rows) ([]layout.Record, error)) (int64, error) {
+	opts, err := makeWriteOptions(options)
+	if err != nil {
+		return 0, err
+	}
+	for range maxTries {
+		saved, h := values, (*hooking)(nil)
+		if run {
+			if h, err = ds.hooking(ctx, opts.source); err != nil {
+				return 0, err
+			}
+			if saved, err = h.inserting(ctx, values, true); err != nil {
+				return 0, err
+			}
+		}
+		commit, err := ds.writeRows(ctx, saved, true, options, func(st *sourceTx, r *rows) error {
+			if h.confirm(st) != nil {
+				return errRehook
+			}
+			recs, err := fn(st, r)
+			if err != nil {
+				return err
+			}
+			return h.inserted(st, recs)
+		})
+		if !errors.Is(err, errRehook) {
+			return commit, err
+		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return 0, err
+		}
+	}
+	return 0, ds.overtaken()
 }
 
 // sent reads data as a value, flat data without the reserved keys.
@@ -154,61 +196,96 @@ func mergeValues(under, over document.Value) (document.Value, error) {
 	return b.Finish()
 }
 
-// errMoved ends a write whose entry is not what its hooks were evaluated on.
+// errMoved ends a write whose entry is not what its hooks were evaluated on, or whose
+// hooks are not those of the data source any more.
 var errMoved = errors.New("the entry has been changed meanwhile")
 
-// updateHooked is UpdateEntry for a data source with hooks that change updates: they
-// are evaluated on the stored entry, and the transaction confirms that it is still the
-// same. It returns no entry when there are no such hooks, or nothing changes; then seen
-// is the commit that changed the entry last for which that holds, 0 for any.
-func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged judged, options []WriteOption) (entry *Entry, seen int64, err error) {
-	_, chain, err := ds.hooked(ctx)
-	if err != nil || !chain.Changes(hooks.BeforeSave) && !chain.Changes(hooks.Update) {
-		return nil, judged.changed, err
-	}
+// errRehook ends an insert whose hooks are not those of the data source any more.
+var errRehook = errors.New("the hooks have been changed meanwhile")
+
+// updateHooked runs the hooks of an update of one entry. They are evaluated on the stored
+// entry, which judged then names, so that the transaction confirms that it is still the
+// same. Where a hook may change data it also writes the update, and done is true.
+func (ds *DataSource) updateHooked(ctx context.Context, id int64, judged *judged, options []WriteOption) (entry *Entry, done bool, err error) {
 	opts, err := makeWriteOptions(options)
 	if err != nil {
-		return nil, 0, err
+		return nil, false, err
+	}
+	h, err := ds.hooking(ctx, opts.source)
+	if judged.hooks = h; err != nil || !h.runs(hooks.Update) {
+		return nil, false, err
 	}
 	patch, err := ds.sent(judged.values[0], true)
 	if err != nil {
-		return nil, 0, err
+		return nil, false, err
 	}
-	for range maxTries {
-		before, err := ds.findByID(ctx, id)
+	before, err := ds.findByID(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	if judged.changed != 0 && before.Changed != judged.changed {
+		return nil, false, errMoved
+	}
+	judged.changed = before.Changed
+	data, changed, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, patch, judged.sees, judged.blind(), opts.source)
+	if err != nil || !changed {
+		return nil, false, err
+	}
+	if err := h.updating(ctx, id, data); err != nil || !h.changes(hooks.Update) {
+		return nil, false, err
+	}
+	_, err = ds.writeRows(ctx, []any{whole{data}}, false, options, func(st *sourceTx, r *rows) error {
+		st.begin("update")
+		rec, err := st.judged(id, judged)
 		if err != nil {
-			return nil, 0, err
-		}
-		if judged.changed != 0 && before.Changed != judged.changed {
-			return nil, 0, errMoved
-		}
-		data, changed, err := ds.updatedData(ctx, chain, before.doc, before.doc, patch, judged.sees, judged.blind(), opts.source)
-		if err != nil || !changed {
-			return nil, before.Changed, err
-		}
-		_, err = ds.writeRows(ctx, []any{whole{data}}, false, options, func(st *sourceTx, r *rows) error {
-			st.begin("update")
-			var rec layout.Record
-			if err := st.concerned(id, &rec); err != nil {
-				return err
-			}
-			if rec.Changed != before.Changed {
-				return errMoved
-			}
-			docs, err := st.confirm(r)
-			if err != nil {
-				return err
-			}
-			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, judged.blind(), judged.counts())
-			entry = newEntry(st.id, st.src.names, &after)
 			return err
-		})
-		if !errors.Is(err, errMoved) {
-			return entry, 0, err
 		}
+		docs, err := st.confirm(r)
+		if err != nil {
+			return err
+		}
+		st.meet(docs[0])
+		entry, err = st.changeHooked(&rec, docs[0], judged.blind(), judged.counts(), judged.hooks)
+		return err
+	})
+	return entry, err == nil, err
+}
+
+// judged returns the entry that an update was judged and evaluated on, or errMoved when
+// it is not that any more.
+func (st *sourceTx) judged(id int64, judged *judged) (rec layout.Record, err error) {
+	if err := st.concerned(id, &rec); err != nil {
+		return rec, err
 	}
-	return nil, 0, ds.overtaken()
+	if judged.changed != 0 && rec.Changed != judged.changed {
+		return rec, errMoved
+	}
+	return rec, judged.hooks.confirm(st)
+}
+
+// changeHooked gives an entry new data, and stores what hooks send about that.
+func (st *sourceTx) changeHooked(rec *layout.Record, doc []byte, blind bool, counts sees, h *hooking) (*Entry, error) {
+	after, changed, err := st.change(rec, doc, rec.Order, blind, counts)
+	if err == nil && changed {
+		err = h.updated(st, rec.ID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newEntry(st.id, st.src.names, &after), nil
+}
+
+// updating renders what hooks send about an update that makes an entry what data are.
+func (h *hooking) updating(ctx context.Context, id int64, data document.Value) error {
+	if !h.chain.Delivers(hooks.Update) {
+		return nil
+	}
+	list, err := h.render(ctx, hooks.Update, data)
+	if h.updates == nil {
+		h.updates = make(map[int64][]layout.Delivery)
+	}
+	h.updates[id] = list
+	return err
 }
 
 // updatedData runs the hooks on an update that puts a patch over some data, and returns
@@ -233,42 +310,59 @@ func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, store
 // hook runs the hooks that a commit lists on its members, as they are about to be
 // stored (spec 8.2). Updates are evaluated on the stored entries, and the transaction
 // confirms that these are still the same.
-func (p *preparedCommit) hook(ctx context.Context, data []any) ([]any, error) {
-	_, chain, err := p.ds.hooked(ctx)
-	if err != nil || len(p.commit.RunHooks) == 0 || chain == nil {
-		return data, err
+func (p *preparedCommit) hook(ctx context.Context, data []any, label string) ([]any, error) {
+	if len(p.commit.RunHooks) == 0 {
+		return data, nil
 	}
+	h, err := p.ds.hooking(ctx, label)
+	if err != nil {
+		return nil, err
+	}
+	p.hooks = h
 	runs := func(kind EventKind, event hooks.Event) bool {
-		return slices.Contains(p.commit.RunHooks, kind) && (chain.Changes(hooks.BeforeSave) || chain.Changes(event))
+		return slices.Contains(p.commit.RunHooks, kind) && h.runs(event)
 	}
 	inserts, updates := runs(InsertEvent, hooks.Insert), runs(UpdateEvent, hooks.Update)
 	data = slices.Clone(data)
 	if p.whole = make(map[int]bool); p.seen == nil {
 		p.seen = make(map[int64]int64)
 	}
-	now := make(map[int64]document.Value)
+	now := make(map[int64]updatedEntry)
 	for i, e := range p.commit.Entries {
 		switch {
 		case e.ID == 0 && inserts:
-			saved, err := p.ds.inserting(ctx, data[i:i+1], false, p.commit.Source)
+			saved, err := h.inserting(ctx, data[i:i+1], false)
 			if err != nil {
 				return nil, rowError(i, err)
 			}
 			data[i] = saved[0]
 		case e.ID != 0 && updates:
-			if err := p.hookUpdate(ctx, chain, i, data, now); err != nil {
+			if err := p.hookUpdate(ctx, i, data, now); err != nil {
 				return nil, rowError(i, err)
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(now)) { // once, however often a commit names it
+		if now[id].changed {
+			if err := h.updating(ctx, id, now[id].data); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return data, nil
 }
 
+// updatedEntry is what the members of a commit make of an entry.
+type updatedEntry struct {
+	data    document.Value
+	changed bool
+}
+
 // hookUpdate runs the hooks on one update of a commit. now holds what earlier members
 // make of the entries.
-func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i int, data []any, now map[int64]document.Value) error {
+func (p *preparedCommit) hookUpdate(ctx context.Context, i int, data []any, now map[int64]updatedEntry) error {
 	id := p.commit.Entries[i].ID
-	stored, ok := now[id]
+	entry, ok := now[id]
 	if !ok {
 		e, err := p.stored(ctx, id)
 		if isMissing(err) {
@@ -277,12 +371,13 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i i
 		if err != nil {
 			return err
 		}
-		stored, p.seen[id] = e.doc, e.Changed
+		entry.data, p.seen[id] = e.doc, e.Changed
 	}
 	patch, err := p.ds.sent(data[i], false)
 	if err != nil {
 		return err
 	}
+	stored := entry.data
 	under := stored
 	if !p.commit.Extend {
 		var rest document.Value
@@ -290,11 +385,12 @@ func (p *preparedCommit) hookUpdate(ctx context.Context, chain *hooks.Chain, i i
 			under, patch = stored, document.Of(query.D{}) // nothing changes
 		}
 	}
-	saved, changed, err := p.ds.updatedData(ctx, chain, stored, under, patch, p.sees[id], p.blind != nil && p.blind(i), p.commit.Source)
+	saved, changed, err := p.ds.updatedData(ctx, p.hooks.chain, stored, under, patch, p.sees[id], p.blind != nil && p.blind(i), p.hooks.label)
 	if err != nil {
 		return err
 	}
-	if now[id] = saved; changed {
+	now[id] = updatedEntry{saved, entry.changed || changed}
+	if changed && p.hooks.changes(hooks.Update) {
 		data[i], p.whole[i] = whole{saved}, true
 	}
 	return nil

@@ -397,7 +397,7 @@ func (t *tx) purge(id int64) error {
 		}
 	}
 	from, to := layout.Prefix(id)
-	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions} {
+	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions, layout.Outbox, layout.Dues} {
 		if err := t.w.DeleteRange(ks, from, to); err != nil {
 			return err
 		}

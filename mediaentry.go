@@ -231,18 +231,14 @@ func (in *entryForm) write(ctx context.Context, granted document.Value, files []
 	if err != nil {
 		return nil, whole, err
 	}
-	values, err := in.ds.inserting(ctx, []any{whole}, true, opts.source)
-	if err != nil {
-		return nil, whole, err
-	}
-	_, err = in.ds.writeRows(ctx, values, true, in.options, func(st *sourceTx, r *rows) error {
+	_, err = in.ds.insertRows(ctx, []any{whole}, true, in.options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		entry = newEntry(st.id, st.src.names, &recs[0])
-		return st.t.record(files, &entry.ID)
+		return recs, st.t.record(files, &entry.ID)
 	})
 	return entry, whole, err
 }
@@ -260,11 +256,11 @@ func (in *entryForm) over(granted, stored document.Value) (document.Value, error
 // it is, and the transaction confirms that it still is.
 func (in *entryForm) update(ctx context.Context, granted document.Value, files []*upload, label string) (entry *Entry, patch document.Value, err error) {
 	ds := in.ds
-	_, chain, err := ds.hooked(ctx)
-	if err != nil {
-		return nil, patch, err
-	}
 	for range maxTries {
+		h, err := ds.hooking(ctx, label)
+		if err != nil {
+			return nil, patch, err
+		}
 		before, err := ds.findByID(ctx, in.id)
 		if err != nil {
 			return nil, patch, err
@@ -280,33 +276,35 @@ func (in *entryForm) update(ctx context.Context, granted document.Value, files [
 			return nil, patch, err
 		}
 		// Files are news in any case.
-		data, _, err := ds.updatedData(ctx, chain, before.doc, before.doc, flat, in.sees, true, label)
+		data, _, err := ds.updatedData(ctx, h.chain, before.doc, before.doc, flat, in.sees, true, label)
+		if err == nil {
+			err = h.updating(ctx, in.id, data)
+		}
 		if err != nil {
 			return nil, patch, err
 		}
+		judged := &judged{changed: before.Changed, hooks: h}
 		_, err = ds.writeRows(ctx, []any{whole{data}}, false, in.options, func(st *sourceTx, r *rows) error {
 			st.begin("update")
-			var rec layout.Record
-			if err := st.concerned(in.id, &rec); err != nil {
+			rec, err := st.judged(in.id, judged)
+			if err != nil {
 				return err
-			}
-			if rec.Changed != before.Changed {
-				return errMoved
 			}
 			docs, err := st.confirm(r)
 			if err != nil {
 				return err
 			}
 			st.meet(docs[0])
-			after, _, err := st.change(&rec, docs[0], rec.Order, true, in.counts)
-			if err != nil {
+			if entry, err = st.changeHooked(&rec, docs[0], true, in.counts, h); err != nil {
 				return err
 			}
-			entry = newEntry(st.id, st.src.names, &after)
 			return st.t.record(files, &entry.ID)
 		})
 		if !errors.Is(err, errMoved) {
 			return entry, patch, err
+		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return nil, patch, err
 		}
 	}
 	return nil, patch, ds.overtaken()

@@ -46,6 +46,8 @@ type Options struct {
 	// FileAccess is a further check on who may read a file, after this library's own; it
 	// reports whether they may. Nil allows.
 	FileAccess func(ctx context.Context, who *security.Principal, file FileInfo) bool
+	// Deliveries say how that is sent which hooks deliver.
+	Deliveries DeliveryOptions
 	// Limits bound what may be stored.
 	Limits Limits
 	// Now is the clock; nil means time.Now. Tests freeze it.
@@ -96,8 +98,11 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
+	var err error
+	if opts.Deliveries, err = opts.Deliveries.withDefaults(); err != nil {
+		return opts, err
+	}
 	if opts.Media != nil && opts.MediaKey != nil {
-		var err error
 		if opts.Media, err = media.Encrypted(opts.Media, opts.MediaKey); err != nil {
 			return opts, err
 		}

@@ -529,6 +529,8 @@ func TestSubscribeCallbacks(t *testing.T) {
 		if c := feedTWait(t, "the first in the new scope", narrows.calls); len(c.Inserted) != 1 || c.Inserted[0].Get("n") != 101.0 {
 			t.Errorf("after UpdateOptions in the callback: %s", subTCall(c))
 		}
+		narrows.Unsubscribe() // it is told of the last write, too, which takes until after the test
+		<-narrows.Done()
 	})
 }
 

@@ -25,10 +25,12 @@ type tx struct {
 	w       storage.Writer
 	opts    writeOptions
 	meta    layout.Meta
-	now     int64 // milliseconds since 1970, never before the last commit's
+	clock   int64 // milliseconds since 1970
+	now     int64 // the same, but never before the last commit's
 	sources map[int64]*sourceTx
 	dirty   bool // the counters of the store moved
 	tested  bool // the condition of the options has been tested
+	sends   bool // there is something new in the outbox
 }
 
 // commit is the id that this write gets if it changes entries.
@@ -59,7 +61,8 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 			return errs.New(errs.Corrupt, "the store has lost its counters")
 		}
 		t = &tx{db: db, w: w, opts: opts, meta: meta, sources: make(map[int64]*sourceTx)}
-		t.now = max(db.opts.Now().UnixMilli(), meta.Time)
+		t.clock = db.opts.Now().UnixMilli()
+		t.now = max(t.clock, meta.Time)
 		if err := fn(t); err != nil {
 			return err
 		}
@@ -73,6 +76,9 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 		return 0, fromStorage(err)
 	}
 	defer db.bell.ring()
+	if t.sends {
+		defer db.outbox.news(db)
+	}
 	for _, st := range t.sources {
 		st.src.revision, st.src.columnsRevision = st.head.Revision, st.head.Columns
 		db.catalog.keep(st.src)

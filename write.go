@@ -147,22 +147,14 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 		return nil, err
 	}
 	sent := values[0]
-	opts, err := makeWriteOptions(options)
-	if err != nil {
-		return nil, err
-	}
-	if values, err = ds.inserting(ctx, values, true, opts.source); err != nil {
-		return nil, err
-	}
 	var entry *Entry
-	_, err = ds.writeRows(ctx, values, true, options, func(st *sourceTx, r *rows) error {
+	_, err = ds.insertRows(ctx, values, true, options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
-		if err != nil {
-			return err
+		if err == nil {
+			entry = newEntry(st.id, st.src.names, &recs[0])
 		}
-		entry = newEntry(st.id, st.src.names, &recs[0])
-		return nil
+		return recs, err
 	})
 	if err != nil {
 		return nil, err
@@ -190,6 +182,9 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 		if !errors.Is(err, errMoved) {
 			return nil, err
 		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return nil, err
+		}
 	}
 	return nil, ds.overtaken()
 }
@@ -197,30 +192,23 @@ func (ds *DataSource) UpdateEntry(ctx context.Context, id int64, data any, optio
 // updateJudged is UpdateEntry with what the rules made of the data; errMoved when the
 // entry is no longer the one that they judged.
 func (ds *DataSource) updateJudged(ctx context.Context, id int64, judged judged, options []WriteOption) (*Entry, error) {
-	entry, seen, err := ds.updateHooked(ctx, id, judged, options)
-	if err != nil || entry != nil {
+	entry, done, err := ds.updateHooked(ctx, id, &judged, options)
+	if err != nil || done {
 		return entry, err
 	}
 	_, err = ds.writeRows(ctx, judged.values, true, options, func(st *sourceTx, r *rows) error {
 		st.begin("update")
-		var before layout.Record
-		if err := st.concerned(id, &before); err != nil {
+		before, err := st.judged(id, &judged)
+		if err != nil {
 			return err
-		}
-		if seen != 0 && before.Changed != seen {
-			return errMoved
 		}
 		patch, err := st.confirm(r)
 		if err != nil {
 			return err
 		}
 		st.meet(patch[0])
-		after, _, err := st.change(&before, document.Merge(nil, before.Doc, patch[0]), before.Order, judged.blind(), judged.counts())
-		if err != nil {
-			return err
-		}
-		entry = newEntry(st.id, st.src.names, &after)
-		return nil
+		entry, err = st.changeHooked(&before, document.Merge(nil, before.Doc, patch[0]), judged.blind(), judged.counts(), judged.hooks)
+		return err
 	})
 	return entry, err
 }
@@ -324,7 +312,8 @@ type judged struct {
 	values  []any // the data, in a list of one
 	sees    sees  // what is seen of the entry
 	unseen  names // the columns that are sent and not seen
-	changed int64 // the commit that changed the entry last that they saw; 0 without rules
+	changed int64 // the commit that changed the entry last that they and hooks saw; 0 without
+	hooks   *hooking
 }
 
 // updating asks the rules about an update of one entry.
@@ -350,7 +339,7 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 		return judged{}, err
 	}
 	unseen, err := seen.unseen(values[0])
-	return judged{values, seen, unseen, e.Changed}, err
+	return judged{values: values, sees: seen, unseen: unseen, changed: e.Changed}, err
 }
 
 // blind reports whether the update counts as a change in any case.
@@ -418,17 +407,16 @@ func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, opt
 	if err != nil {
 		return BulkResult{}, err
 	}
-	if run := !b.replace && !b.file; opts.runHooks == nil && run || opts.runHooks != nil && *opts.runHooks {
-		if data, err = ds.inserting(ctx, data, true, opts.source); err != nil {
-			return BulkResult{}, err
-		}
+	run := !b.replace && !b.file
+	if opts.runHooks != nil {
+		run = *opts.runHooks
 	}
 	var result BulkResult
-	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {
+	version, err := ds.insertRows(ctx, data, run, options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
 		st.begin("import")
 		if b.replace {
 			if err := st.removeAll(nil, judged); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		if b.replace && b.columns != nil {
@@ -441,7 +429,7 @@ func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, opt
 		for i := range recs {
 			result.IDs[i] = recs[i].ID
 		}
-		return err
+		return recs, err
 	})
 	if err != nil {
 		return BulkResult{}, err

@@ -44,6 +44,20 @@ type Senders struct {
 	HTTP *http.Client
 }
 
+// Can reports whether there is a way to send deliveries of a type: without one no try can
+// succeed.
+func (s *Senders) Can(t Type) bool {
+	switch t {
+	case Email:
+		return s.Email != nil
+	case SMS:
+		return s.SMS != nil
+	case Push:
+		return s.Push != nil
+	}
+	return t == Web
+}
+
 // DeliveryHeader is the header of a web request that holds the id of the delivery.
 const DeliveryHeader = "Siftdb-Delivery-Id"
 

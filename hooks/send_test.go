@@ -98,3 +98,24 @@ func TestRetry(t *testing.T) {
 		t.Error(pause, again)
 	}
 }
+
+// TestCan: what can be sent at all, as Send has it when there is no sender.
+func TestCan(t *testing.T) {
+	h := &host{}
+	for _, c := range []struct {
+		senders Senders
+		can     string
+	}{
+		{Senders{}, "web"}, {Senders{Email: h}, "email web"}, {Senders{SMS: h}, "sms web"}, {Senders{Push: h}, "push web"},
+	} {
+		can := ""
+		for _, kind := range []Type{Email, SMS, Push, Web, Operations, "fax"} {
+			if c.senders.Can(kind) {
+				can += " " + string(kind)
+			}
+		}
+		if can != " "+c.can {
+			t.Errorf("%+v can send%s, not %s", c.senders, can, c.can)
+		}
+	}
+}

@@ -15,6 +15,8 @@
 //	order     source:4 ordered double:8 entry:8          nothing; lists entries whose order is not 0
 //	image     source:4 entry:8 version:8                 Record: the entry as that version found it
 //	version   source:4 version:8                         history.Version: what a write did
+//	outbox    source:4 delivery:16                       Delivery: what a hook has to send, or failed to
+//	due       source:4 hook:2 due:8 commit:8 delivery:16 nothing; lists deliveries that are to be tried
 //
 // Numbers in keys are big-endian, so that keys sort as the numbers do. Every
 // value that is not empty stands in an envelope of package document, whose

@@ -17,10 +17,12 @@ const (
 	Orders   storage.Keyspace = "order"
 	Images   storage.Keyspace = "image"
 	Versions storage.Keyspace = "version"
+	Outbox   storage.Keyspace = "outbox"
+	Dues     storage.Keyspace = "due"
 )
 
 // Keyspaces lists all of them.
-var Keyspaces = []storage.Keyspace{Heads, Catalog, Entries, Orders, Images, Versions}
+var Keyspaces = []storage.Keyspace{Heads, Catalog, Entries, Orders, Images, Versions, Outbox, Dues}
 
 // The first byte of keys in the head and catalog keyspaces.
 const (
@@ -163,7 +165,7 @@ func EntryRange(source, from int64) (lo, hi []byte) {
 }
 
 // Prefix is the range of everything that a data source keeps in the entry,
-// order, image and version keyspaces.
+// order, image, version, outbox and due keyspaces.
 func Prefix(source int64) (from, to []byte) {
 	return prefixRange(binary.BigEndian.AppendUint32(nil, uint32(source)))
 }
@@ -260,8 +262,8 @@ func prefixRange(prefix []byte) (from, to []byte) {
 	return prefix, nil
 }
 
-// KeySource returns the data source in a key of the entry, order, image or version
-// keyspace.
+// KeySource returns the data source in a key of the entry, order, image, version,
+// outbox or due keyspace.
 func KeySource(key []byte) int64 {
 	if len(key) < 4 {
 		return 0

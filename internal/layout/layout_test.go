@@ -141,3 +141,46 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+func TestDeliveriesReadBack(t *testing.T) {
+	id := DeliveryID{15: 0xff, 14: 0xff}
+	if next := id.Next(); next != (DeliveryID{13: 1}) || next.Previous() != id || bytes.Compare(id[:], next[:]) >= 0 {
+		t.Errorf("after %x comes %x", id, next)
+	}
+	for _, d := range []Delivery{
+		{Source: 1},
+		{Source: MaxSource, ID: id, Commit: 1 << 40, Entry: 1<<53 - 1, Hook: 999, Event: "insert", Type: "web", Created: -5, Due: -7,
+			Tries: 5, Tried: 1 << 41, Failed: 9, Error: "a\x00b", Payload: []byte(`{"a":1}`)},
+	} {
+		key, value := DeliveryKey(d.Source, d.ID), AppendDelivery([]byte("before"), &d)[6:]
+		got, err := ReadDelivery(key, value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&d, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+		if _, err := ReadDelivery(DeliveryKey(d.Source, d.ID.Next()), value); err == nil {
+			t.Error("a delivery is read under the key of another")
+		}
+		if _, err := ReadDelivery(key, value[:len(value)-1]); err == nil {
+			t.Error("a delivery that was cut is read")
+		}
+		if u, ok := ParseDue(d.DueOf().Key()); !ok || u != d.DueOf() {
+			t.Errorf("%+v reads back as %+v, %v", d.DueOf(), u, ok)
+		}
+	}
+	places := []Due{{Source: 1, Hook: 0, Time: 9}, {Source: 1, Hook: 1, Time: 1, Commit: 5}, {Source: 1, Hook: 1, Time: 2, Commit: 3},
+		{Source: 1, Hook: 1, Time: 2, Commit: 4}, {Source: 1, Hook: 1, Time: 2, Commit: 4, ID: id}, {Source: 2}}
+	if !slices.IsSortedFunc(places, func(a, b Due) int { return bytes.Compare(a.Key(), b.Key()) }) {
+		t.Error("places do not sort by lane, time, commit and id")
+	}
+	for i, u := range places {
+		for j, v := range places {
+			later := bytes.Compare(v.Key(), u.LaneEnd()) >= 0
+			if want := v.Source > u.Source || v.Source == u.Source && v.Hook > u.Hook; later != want {
+				t.Errorf("place %d is behind the lane of place %d: %v", j, i, later)
+			}
+		}
+	}
+}

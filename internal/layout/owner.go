@@ -31,7 +31,7 @@ func ContentOfRange(ks storage.Keyspace, from, to []byte) int64 {
 // the key is that all its keys have in common; 0 for other keys.
 func content(ks storage.Keyspace, key []byte) (source int64, prefix int) {
 	switch ks {
-	case Entries, Orders, Images, Versions:
+	case Entries, Orders, Images, Versions, Outbox, Dues:
 		if len(key) >= 4 {
 			return int64(binary.BigEndian.Uint32(key)), 4
 		}
@@ -63,7 +63,7 @@ func ContentRanges(source int64) []Range {
 	for _, kind := range []byte{kindSource, kindName, kindColumns} {
 		add(Catalog, sourceKey(kind, source))
 	}
-	for _, ks := range []storage.Keyspace{Entries, Images, Versions} {
+	for _, ks := range []storage.Keyspace{Entries, Images, Versions, Outbox} {
 		add(ks, binary.BigEndian.AppendUint32(nil, uint32(source)))
 	}
 	add(Heads, HeadKey(source))

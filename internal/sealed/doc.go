@@ -1,7 +1,7 @@
 // Package sealed encrypts the content of data sources in a storage (spec 14.1), below
 // everything that reads and writes it: entries, images, versions, names, lists of
-// columns, definitions and heads pass through here, and whoever is above sees them as
-// if they were stored as they are.
+// columns, definitions, heads and what hooks have to send pass through here, and whoever
+// is above sees them as if they were stored as they are.
 //
 // Each encrypted data source has a data key of its own, which stands in the catalog
 // encrypted under a key of the host (layout.SourceKeys). A sealed value is
