@@ -38,6 +38,8 @@ type core struct {
 	bell      bell
 	watchers  watchers
 	uploads   uploads
+	turnstile turnstile   // of writes
+	unswept   atomic.Bool // a bulk write may have left something behind
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -115,6 +117,11 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 	}
 	db.storeID = meta.StoreID
 	db.published.Store(meta.Commit)
+	if db.unswept.Store(!opts.ReadOnly); !opts.ReadOnly {
+		if err := db.sweepStaged(ctx); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
 	return db, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -55,6 +56,16 @@ var (
 type guardTRow struct {
 	want guardTWants
 	run  func(c guardTCell) (string, error)
+}
+
+func guardTRows(rows ...any) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
 }
 
 func guardTText(v any, err error) (string, error) {
@@ -149,6 +160,38 @@ var guardTMatrix = map[string]guardTRow{
 	}},
 	"DataSource.Import replace": {guardTChange, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Import(ctx, strings.NewReader("Name\nnew\n"), siftdb.ImportOptions{}))
+	}},
+	"DataSource.AppendSeq": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.AppendSeq(ctx, guardTRows(c.data())))
+	}},
+	"DataSource.ReplaceWithSeq": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.ReplaceWithSeq(ctx, guardTRows(c.data())))
+	}},
+	"DataSource.Bulk": {guardTAnybody, func(c guardTCell) (string, error) {
+		b := c.ds.Bulk()
+		defer b.Close()
+		return "", b.Add(c.data())
+	}},
+	"DataSource.BulkFile": {guardTAnybody, func(c guardTCell) (string, error) {
+		b, err := c.ds.BulkFile(strings.NewReader("Name\nnew\n"), siftdb.ImportCSV)
+		if err == nil {
+			b.Close()
+		}
+		return "", err
+	}},
+	"DataSource.BulkFile append": {guardTChange, func(c guardTCell) (string, error) {
+		b, err := c.ds.BulkFile(strings.NewReader("Name\nnew\n"), siftdb.ImportCSV)
+		if err != nil {
+			return "", err
+		}
+		return guardTText(b.Append(ctx))
+	}},
+	"DataSource.Bulk replace": {guardTChange, func(c guardTCell) (string, error) {
+		b := c.ds.Bulk()
+		if err := b.Add(c.data()); err != nil {
+			return "", err
+		}
+		return guardTText(b.ReplaceWith(ctx))
 	}},
 	"DataSource.UpdateWhere": {guardTManages, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.UpdateWhere(ctx, `{}`, siftdb.Patch{Set: c.data()}))

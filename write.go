@@ -374,6 +374,9 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	if err := ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
+	if plain, err := ds.takesRows(ctx, b, options); err != nil || plain {
+		return ds.bulkRows(ctx, data, b, options, err)
+	}
 	last := int64(-1)
 	if b.replace && !ds.db.as.Unrestricted() {
 		var err error
@@ -392,32 +395,17 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 	if err != nil {
 		return BulkResult{}, err
 	}
-	if run := !b.replace && !b.file; opts.runHooks == nil && run || opts.runHooks != nil && *opts.runHooks {
+	if b.runsHooks(opts) {
 		if data, err = ds.inserting(ctx, data, true, opts.source); err != nil {
 			return BulkResult{}, err
 		}
 	}
 	var result BulkResult
 	version, err := ds.writeRows(ctx, data, true, options, func(st *sourceTx, r *rows) error {
-		st.begin("import")
 		if last >= 0 && st.head.Last != last {
 			return ds.overtaken()
 		}
-		if b.replace {
-			if err := st.removeAll(nil); err != nil {
-				return err
-			}
-		}
-		if b.replace && b.columns != nil {
-			st.setColumns(b.columns)
-		} else {
-			st.addColumns(b.columns)
-		}
-		recs, err := st.insertAll(r, nil)
-		result.IDs = make([]int64, len(recs))
-		for i := range recs {
-			result.IDs[i] = recs[i].ID
-		}
+		result.IDs, err = st.load(r, b)
 		return err
 	})
 	if err != nil {
@@ -437,9 +425,9 @@ func (ds *DataSource) emptying(ctx context.Context) (last int64, err error) {
 	return last, ds.leaving(ctx, entries)
 }
 
-// removeAll deletes every entry, apart from those in keep.
+// removeAll deletes every entry that the write found, apart from those in keep.
 func (st *sourceTx) removeAll(keep map[int64]bool) error {
-	from, to := layout.EntryRange(st.id, 0)
+	from, to := layout.EntryKey(st.id, 0), layout.EntryKey(st.id, st.found.NextID)
 	c := st.t.w.Scan(layout.Entries, from, to, false)
 	var rec layout.Record
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
@@ -449,9 +437,16 @@ func (st *sourceTx) removeAll(keep map[int64]bool) error {
 		if err := rec.DecodeEntry(key, value); err != nil {
 			return err
 		}
-		if err := st.remove(&rec); err != nil {
+		drop := st.remove
+		if len(keep) == 0 {
+			drop = st.leave
+		}
+		if err := drop(&rec); err != nil {
 			return err
 		}
 	}
-	return c.Err()
+	if err := c.Err(); err != nil || len(keep) > 0 {
+		return err
+	}
+	return st.t.w.DeleteRange(layout.Entries, from, to)
 }

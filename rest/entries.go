@@ -115,15 +115,16 @@ func importEntries(c *call) error {
 	if b.media == multipartType {
 		return c.importFile(ds, b, source)
 	}
-	in, err := c.readBulk(b)
-	if err != nil {
+	in := &bulk{rows: ds.Bulk()}
+	defer in.rows.Close()
+	if err := c.readBulk(in, b); err != nil {
 		return err
 	}
 	switch {
 	case in.append == nil || !*in.append:
-		_, err = ds.ReplaceWith(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
-	case len(in.rows) > 0:
-		_, err = ds.Append(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
+		_, err = in.rows.ReplaceWith(c.r.Context(), c.importer(source, in.runHooks)...)
+	case in.rows.Len() > 0:
+		_, err = in.rows.Append(c.r.Context(), c.importer(source, in.runHooks)...)
 	}
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ const (
 	kindColumns = 0x03
 	kindByName  = 0x04
 	kindBlock   = 0x05
+	kindStaged  = 0x06
 )
 
 // MaxSource is the largest id of a data source.
@@ -105,6 +106,19 @@ func BlockOf(key []byte) int64 {
 		return 0
 	}
 	return int64(binary.BigEndian.Uint64(key[1:]))
+}
+
+// StagedKey is the key that says that a data source may have entries, images and blocks
+// which do not count, or not yet.
+func StagedKey(source int64) []byte { return sourceKey(kindStaged, source) }
+
+// Staged returns the data sources that have a StagedKey.
+func Staged(r storage.Reader) (list []int64, err error) {
+	c := r.Scan(Catalog, []byte{kindStaged}, []byte{kindStaged + 1}, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		list = append(list, SourceOf(key))
+	}
+	return list, c.Err()
 }
 
 // SourceOf returns the data source in a head or definition key.
