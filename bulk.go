@@ -170,7 +170,7 @@ func (ds *DataSource) store(ctx context.Context, g *gathered, b bulkWrite, optio
 	if opts.ifChanged != 0 {
 		return result, errNoCondition()
 	}
-	large := g.size > stageFrom
+	large := g.size > ds.db.sizes.from
 	if !large && b.replace {
 		if large, err = ds.isLarge(ctx); err != nil {
 			return result, err
@@ -210,7 +210,7 @@ func (ds *DataSource) isLarge(ctx context.Context) (large bool, err error) {
 		if err == nil && !ok {
 			err = unknownSource(ds.id)
 		}
-		large = head.Count >= stageRows
+		large = head.Count >= ds.db.sizes.rows
 		return err
 	})
 	return large, err
@@ -241,4 +241,3 @@ func (st *sourceTx) nameColumns(b bulkWrite) {
 		st.addColumns(b.columns)
 	}
 }
-

@@ -38,6 +38,7 @@ type core struct {
 	bell      bell
 	watchers  watchers
 	uploads   uploads
+	sizes     stageSizes
 	turnstile turnstile   // of writes
 	unswept   atomic.Bool // a bulk write may have left something behind
 	closed    atomic.Bool
@@ -94,7 +95,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 
 // openStore reads the store's counters, or writes the first ones.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
-	db := &DB{core: &core{store: store, opts: opts}}
+	db := &DB{core: &core{store: store, opts: opts, sizes: defaultSizes}}
 	var meta layout.Meta
 	var found bool
 	err := store.View(ctx, func(r storage.Reader) (err error) {

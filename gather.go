@@ -14,15 +14,14 @@ import (
 	"github.com/siftdb/siftdb/storage"
 )
 
-const (
-	// stageFrom is how many bytes of documents are written in several transactions.
-	stageFrom = 16 << 20
-	// stageBytes is how many go into one of them.
-	stageBytes = 8 << 20
-	// stageRows is how many entries make a data source so large that it is replaced in
-	// several transactions, however little takes its place.
-	stageRows = 1 << 16
-)
+// stageSizes say when a bulk write takes several transactions.
+type stageSizes struct {
+	from  int64 // bytes of documents from which it does
+	bytes int   // that go into one of them
+	rows  int64 // entries that are so many that they are replaced so, whatever takes their place
+}
+
+var defaultSizes = stageSizes{from: 16 << 20, bytes: 8 << 20, rows: 1 << 16}
 
 // gathered are the rows of one write, encoded as they come in, with proposed numbers
 // for names that the data source does not have. Few of them are kept in memory. Many
@@ -112,7 +111,7 @@ func (g *gathered) keep(doc []byte) error {
 	start := len(g.chunk)
 	g.chunk = append(g.chunk, doc...)
 	g.docs = append(g.docs, g.chunk[start:len(g.chunk):len(g.chunk)])
-	if g.size <= stageFrom || !g.spills {
+	if g.size <= g.db.sizes.from || !g.spills {
 		return nil
 	}
 	return g.spill()

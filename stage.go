@@ -71,7 +71,7 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		st.nameColumns(b)
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
 	})
-	for docs, failed := range g.batches(stageBytes) {
+	for docs, failed := range g.batches(s.ds.db.sizes.bytes) {
 		if err == nil {
 			err = failed
 		}
@@ -144,7 +144,7 @@ func (st *sourceTx) imagesFrom(from int64) (next int64, done bool, err error) {
 	var rec layout.Record
 	size := 0
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if size += len(value); size > stageBytes {
+		if size += len(value); size > st.t.db.sizes.bytes && size > len(value) {
 			return layout.EntryID(key), false, nil
 		}
 		if err := rec.DecodeEntry(key, value); err != nil {
@@ -256,6 +256,9 @@ func sweepPart(w storage.Writer, id int64) (done bool, err error) {
 	return true, w.Delete(layout.Catalog, layout.StagedKey(id))
 }
 
+// sweptAtOnce is how many images go in one transaction.
+const sweptAtOnce = 50_000
+
 // sweepImages removes some images of commits that were not made, and reports whether
 // there may be more.
 func sweepImages(w storage.Writer, id, last int64) (more bool, err error) {
@@ -266,7 +269,7 @@ func sweepImages(w storage.Writer, id, last int64) (more bool, err error) {
 		if layout.ImageVersion(key) <= last {
 			continue
 		}
-		if n++; n > stageRows {
+		if n++; n > sweptAtOnce {
 			return true, nil
 		}
 		if err := w.Delete(layout.Images, key); err != nil {
