@@ -55,6 +55,17 @@ func crashWriter(path string) error {
 	return nil
 }
 
+// kills is how often a test kills a process: as often as SIFTDB_KILLS says, if it does.
+func kills(n int) int {
+	if more, err := strconv.Atoi(os.Getenv("SIFTDB_KILLS")); err == nil {
+		return more
+	}
+	if testing.Short() {
+		return 3
+	}
+	return n
+}
+
 // TestKill kills a process that writes, again and again: what it was told is
 // stored is there, in both data sources, and what it was not told is there whole or
 // not at all.
@@ -65,10 +76,7 @@ func TestKill(t *testing.T) {
 		}
 		return
 	}
-	rounds := 25
-	if testing.Short() {
-		rounds = 3
-	}
+	rounds := kills(25)
 	path := filepath.Join(t.TempDir(), "crash.db")
 	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
 	table(t, db, "a", `{}`, `{}`, `{}`, `{}`)
@@ -81,7 +89,7 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	acked := map[string]bool{}
 	for round := range rounds {
-		for _, n := range killOnce(t, path, 5+time.Duration(rng.IntN(60))) {
+		for _, n := range killOnce(t, "TestKill", path, 5+time.Duration(rng.IntN(60))) {
 			acked[n] = true
 		}
 		db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
@@ -123,11 +131,11 @@ func TestKill(t *testing.T) {
 	t.Logf("%d acknowledged commits survived %d kills", len(acked), rounds)
 }
 
-// killOnce runs a writer, kills it some milliseconds after its first
+// killOnce runs the writer of a test, kills it some milliseconds after its first
 // acknowledgement, and returns the numbers that it acknowledged.
-func killOnce(t *testing.T, path string, ms time.Duration) (acked []string) {
+func killOnce(t *testing.T, test, path string, ms time.Duration) (acked []string) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKill$")
+	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$")
 	cmd.Env = append(os.Environ(), crashFile+"="+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -1,5 +1,12 @@
 package siftdb
 
+import (
+	"context"
+
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
 // StageAt makes bulk writes of more than some bytes, and the replacing of more than some
 // entries, take several transactions.
 func StageAt(db *DB, bytes, perTransaction int, rows int64) {
@@ -8,3 +15,13 @@ func StageAt(db *DB, bytes, perTransaction int, rows int64) {
 
 // Unswept reports whether a bulk write has left something behind.
 func Unswept(db *DB) bool { return db.unswept.Load() }
+
+// Staged reports whether the storage holds what does not count, or not yet.
+func Staged(db *DB) bool {
+	var list []int64
+	err := db.view(context.Background(), func(r storage.Reader) (err error) {
+		list, err = layout.Staged(r)
+		return err
+	})
+	return err != nil || len(list) > 0
+}

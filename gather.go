@@ -21,7 +21,7 @@ type stageSizes struct {
 	rows  int64 // entries that are so many that they are replaced so, whatever takes their place
 }
 
-var defaultSizes = stageSizes{from: 16 << 20, bytes: 8 << 20, rows: 1 << 16}
+var defaultSizes = stageSizes{from: 16 << 20, bytes: 4 << 20, rows: 1 << 16}
 
 // gathered are the rows of one write, encoded as they come in, with proposed numbers
 // for names that the data source does not have. Few of them are kept in memory. Many
