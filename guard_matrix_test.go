@@ -96,7 +96,10 @@ var guardTMatrix = map[string]guardTRow{
 		x, err := c.ds.Cursor(ctx, siftdb.Query{})
 		return guardTCursor(x), err
 	}},
-	"DataSource.Index":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Index(ctx, "Salary")) }},
+	"DataSource.Index": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Index(ctx, "Salary")) }},
+	"DataSource.IndexesJSON": {guardTReads, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.IndexesJSON(ctx, "Salary", "Name"))
+	}},
 	"DataSource.Indexes":     {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Indexes(ctx, "Salary", "Name")) }},
 	"DataSource.Query":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Query(ctx, siftdb.Query{})) }},
 	"DataSource.Query count": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Query(ctx, siftdb.Query{CountOnly: true})) }},

@@ -19,6 +19,7 @@ type DataSourceSpec struct {
 	Hooks           json.RawMessage // an array of objects
 	Type            *string
 	Public          *bool // nil means false
+	PublicNull      bool  // Public is stored as null, which means false; excludes Public
 	Definition      json.RawMessage
 	AccessRules     json.RawMessage
 	Bundle          *bool
@@ -95,7 +96,10 @@ func (s *DataSourceSpec) definition() (definition, error) {
 	if s.Encrypted {
 		return def, errNoCipher()
 	}
-	if def.Public == nil {
+	if s.Public != nil && s.PublicNull {
+		return def, errTwicePublic()
+	}
+	if def.Public == nil && !s.PublicNull {
 		def.Public = new(false)
 	}
 	var err error
@@ -110,6 +114,10 @@ func (s *DataSourceSpec) definition() (definition, error) {
 
 func errNoCipher() error {
 	return errs.New(errs.InvalidInput, "a data source can only be encrypted in a database that was opened with a cipher")
+}
+
+func errTwicePublic() error {
+	return errs.At(errs.InvalidInput, "public", "public cannot be null and have a value")
 }
 
 // setJSON checks and sets the parts that are given, nil meaning unchanged.
@@ -153,6 +161,7 @@ type DataSourceUpdate struct {
 	Name            *string
 	Type            *string // "" clears it
 	Public          *bool
+	PublicNull      bool   // Public becomes null, which means false; excludes Public
 	AppID           *int64 // 0 clears it
 	Bundle          *bool
 	Encrypted       *bool           // true is refused: this build has no cipher
@@ -236,7 +245,10 @@ func (d *definition) apply(c DataSourceUpdate) error {
 			d.AppID = nil
 		}
 	}
-	if c.Public != nil {
+	switch {
+	case c.Public != nil && c.PublicNull:
+		return errTwicePublic()
+	case c.Public != nil || c.PublicNull:
 		d.Public = clonePtr(c.Public)
 	}
 	if c.Bundle != nil {

@@ -365,7 +365,7 @@ func indexes(c *call) error {
 	if err != nil {
 		return err
 	}
-	values, err := ds.Indexes(c.r.Context(), columns...)
+	values, err := ds.IndexesJSON(c.r.Context(), columns...)
 	if err != nil {
 		return err
 	}
@@ -375,14 +375,17 @@ func indexes(c *call) error {
 		if i > 0 {
 			s.text(",")
 		}
-		s.buf = append(appendString(s.buf, column), ':')
-		list := values[column]
-		if list == nil {
-			list = []any{}
+		s.buf = append(appendString(s.buf, column), ':', '[')
+		for n, value := range values[column] {
+			if n > 0 {
+				s.text(",")
+			}
+			s.buf = append(s.buf, value...)
+			if err := s.flush(streamBuffer); err != nil {
+				return err
+			}
 		}
-		if err := s.value(list); err != nil {
-			return err
-		}
+		s.text("]")
 	}
 	s.text("}}")
 	return s.close()

@@ -246,3 +246,28 @@ func TestImportForms(t *testing.T) {
 		}
 	}
 }
+
+// TestNullAndDigits: public may be null, and unique values have the digits of their first
+// appearance.
+func TestNullAndDigits(t *testing.T) {
+	s := newSite(t, Options{})
+	r := s.ask(orgToken, "POST /v1/data-sources", asJSON, `{"name": "t", "public": null, "entries": [{"n": 1.10}, {"n": 1.1}, {"n": [1e2, 100]}, {"n": {"b": 1.0, "a": "<"}}]}`).want(201)
+	if v := r.get("dataSource", "public"); v != nil || !strings.Contains(r.body, `"public":null`) {
+		t.Errorf("created as %s", r.body)
+	}
+	ds, err := s.db.DataSource(ctx, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ask(orgToken, "GET "+path(ds, "/indexes/n,x")).text(200, `{"indexes":{"n":[1.10,1e2,{"b":1.0,"a":"<"}],"x":[]}}`)
+	for _, change := range []string{"true", "null", "false", "null"} {
+		r := s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"public": `+change+`}`).want(200)
+		if !strings.Contains(r.body, `"public":`+change) {
+			t.Errorf("changed to %s: %s", change, r.body)
+		}
+	}
+	s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"name": "other"}`).want(200)
+	if r := s.ask(orgToken, "GET "+path(ds, "")).want(200); !strings.Contains(r.body, `"public":null`) {
+		t.Errorf("after another change: %s", r.body)
+	}
+}
