@@ -232,6 +232,7 @@ var guardTMatrix = map[string]guardTRow{
 	}},
 	"DB.RestoreDataSource": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.RestoreDataSource(ctx, c.trashed); return "", err }},
 	"DB.Purge":             {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Purge(ctx, c.ds.ID()) }},
+	"DB.PurgeTrashed":      {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.PurgeTrashed(ctx, c.trashed) }},
 	"DB.Check":             {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Check(ctx); return "", err }},
 	"DB.Size":              {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Size(); return "", err }}, // it tells how long hidden values are
 	"DB.Changes":           {guardTHosts, func(c guardTCell) (string, error) { _, err := guardTFirst(c.db.Changes(ctx, 0)); return "", err }},

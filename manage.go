@@ -294,7 +294,7 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 			return unknownSource(id)
 		}
 		if !st.head.Trashed {
-			return errs.New(errs.NotFound, "data source %d is not in the trash", id)
+			return notInTrash(id)
 		}
 		def := st.src.def
 		def.DeletedAt = 0
@@ -307,27 +307,48 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 	return &DataSource{db: db, id: id}, nil
 }
 
+func notInTrash(id int64) error {
+	return &Error{Code: errs.NotFound, DataSourceID: id, Message: "data source " + itoa(id) + " is not in the trash"}
+}
+
 // Purge removes a data source for good, in the trash or not, with its entries and
 // versions. Its ids are not used again.
 func (db *DB) Purge(ctx context.Context, id int64) error {
 	if err := db.unrestricted("purge a data source"); err != nil {
 		return err
 	}
-	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id) })
+	return db.purge(ctx, id, false)
+}
+
+// PurgeTrashed is Purge for a data source in the trash. One that is not there, or was
+// taken out of it just now, stays as it is: ErrNotFound.
+func (db *DB) PurgeTrashed(ctx context.Context, id int64) error {
+	if err := db.unrestricted("purge a data source"); err != nil {
+		return err
+	}
+	return db.purge(ctx, id, true)
+}
+
+func (db *DB) purge(ctx context.Context, id int64, trashed bool) error {
+	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id, trashed) })
 	if err == nil {
 		db.catalog.forget(id)
 	}
 	return err
 }
 
-// purge removes everything a data source owns.
-func (t *tx) purge(id int64) error {
+// purge removes everything a data source owns; one that is not in the trash only where
+// it need not be.
+func (t *tx) purge(id int64, trashed bool) error {
 	st, err := t.source(id, true)
 	if err != nil {
 		return err
 	}
 	if !t.db.sees(&st.src.def) {
 		return unknownSource(id)
+	}
+	if trashed && !st.head.Trashed {
+		return notInTrash(id)
 	}
 	blocks, err := ownedBlocks(t.w, id)
 	if err != nil {
