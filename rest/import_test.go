@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/media"
 )
 
 // fileSite is a site whose database is a file.
@@ -75,13 +76,27 @@ func (b *manyRows) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// heapPeak runs fn and returns by how much the heap grew at most meanwhile.
-func heapPeak(fn func()) int64 {
+// heapSize is how many bytes objects take, dead or alive.
+func heapSize() int64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	now := func() int64 {
-		metrics.Read(sample)
-		return int64(sample[0].Value.Uint64())
+	metrics.Read(sample)
+	return int64(sample[0].Value.Uint64())
+}
+
+// residentSize is the anonymous memory of the process where the system tells it, else that
+// of the heap.
+func residentSize() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	_, text, found := strings.Cut(string(status), "RssAnon:")
+	var kib int64
+	if _, failed := fmt.Sscan(text, &kib); err != nil || !found || failed != nil {
+		return heapSize()
 	}
+	return kib << 10
+}
+
+// growth runs fn and returns by how much a size grew at most meanwhile.
+func growth(now func() int64, fn func()) int64 {
 	debug.FreeOSMemory()
 	base, peak := now(), int64(0)
 	stop, done := make(chan bool), make(chan bool)
@@ -103,16 +118,61 @@ func heapPeak(fn func()) int64 {
 	return peak - base
 }
 
+// mebibytes is the size of a test: that of a variable of the environment, if it is set.
+func mebibytes(name string, size int64) int64 {
+	if n, err := strconv.ParseInt(os.Getenv(name), 10, 64); err == nil {
+		return n
+	}
+	if testing.Short() {
+		return size * 2 / 3
+	}
+	return size
+}
+
+// TestUploadMemory sends a file that is far larger than the memory it may take, and reads it
+// back. SIFTDB_UPLOAD_MIB makes it more.
+func TestUploadMemory(t *testing.T) {
+	size := mebibytes("SIFTDB_UPLOAD_MIB", 128) << 20
+	dir, err := media.Dir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	s, _ := mediaSite(t, Options{BulkLimit: size + 1000}, siftdb.Options{Media: dir, MediaKey: make([]byte, 32)})
+	s.table(siftdb.DataSourceSpec{Name: "T"})
+	body := io.MultiReader(strings.NewReader("--X\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\n"), io.LimitReader(zeros{}, size), strings.NewReader("\r\n--X--\r\n"))
+	r := httptest.NewRequest("PUT", "/v1/data-sources/1/data", body)
+	r.Header.Set("Auth-token", orgToken)
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=X")
+	var answer *reply
+	grown := growth(residentSize, func() { answer = s.send(r) })
+	answer.want(201)
+	t.Logf("an upload of %d MiB: anonymous memory grew by %d MiB at most", size>>20, grown>>20)
+	if grown > 64<<20 {
+		t.Errorf("anonymous memory grew by %d MiB", grown>>20)
+	}
+	file, info, err := s.db.Files().Open(ctx, 1)
+	if err != nil || info.Bytes != size {
+		t.Fatalf("stored are %d bytes, %v", info.Bytes, err)
+	}
+	defer file.Close()
+	n, err := io.Copy(io.Discard, file)
+	if err != nil || n != size {
+		t.Errorf("read are %d bytes, %v", n, err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // TestImportMemory imports far more than it may hold in memory. SIFTDB_IMPORT_MIB makes it
 // more.
 func TestImportMemory(t *testing.T) {
-	size := int64(96)
-	if testing.Short() {
-		size = 64
-	}
-	if n, err := strconv.ParseInt(os.Getenv("SIFTDB_IMPORT_MIB"), 10, 64); err == nil {
-		size = n
-	}
+	size := mebibytes("SIFTDB_IMPORT_MIB", 96)
 	const most = 80 << 20 // of garbage and all; the old way took five times the body
 	s := fileSite(t, Options{})
 	s.table(siftdb.DataSourceSpec{Name: "Rows"})
@@ -127,7 +187,7 @@ func TestImportMemory(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		began := time.Now()
 		var answer *reply
-		peak := heapPeak(func() { answer = s.send(r) })
+		peak := growth(heapSize, func() { answer = s.send(r) })
 		if answer.status != 200 {
 			t.Fatalf("%s: %d %s", kind, answer.status, clip(answer.body, 300))
 		}
