@@ -161,36 +161,31 @@ func malformed(line int, cause error) error {
 // readJSON reads an array of objects.
 func (b *Bulk) readJSON(in io.Reader) error {
 	text := document.NewStream(in)
-	if _, err := text.Take("[", "an array of objects"); err != nil {
-		return unreadable(text, err)
-	}
 	b.how.columns = []string{}
 	seen := make(map[string]bool)
-	for {
-		c, err := text.Peek()
-		if err == nil && c == ']' && b.Len() == 0 {
-			break
-		}
+	var bad error // of a member
+	err := text.Items(func() error {
+		_, _ = text.Peek() // to its line
 		line := text.Line()
 		row, err := text.Value()
 		if err != nil {
-			return unreadable(text, err)
+			return err
 		}
 		if err := b.addJSON(row, seen); err != nil {
-			return errs.Wrap(errs.InvalidInput, err, "member %d of the file, which begins in line %d, cannot be read", b.Len(), line)
+			bad = errs.Wrap(errs.InvalidInput, err, "member %d of the file, which begins in line %d, cannot be read", b.Len(), line)
 		}
-		if c, err = text.Take(",]", "a comma or ] after an object"); err != nil {
-			return unreadable(text, err)
-		}
-		if c == ']' {
-			return unreadable(text, text.End())
-		}
-	}
-	_, err := text.Take("]", "the end of the array")
+		return bad
+	})
 	if err == nil {
 		err = text.End()
 	}
-	return unreadable(text, err)
+	if bad != nil || err == nil {
+		return bad
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return errs.Wrap(errs.InvalidInput, err, "the file cannot be read, in line %d", text.Line())
 }
 
 // addJSON adds an object as JSON text, and its keys to the columns.
@@ -210,16 +205,4 @@ func (b *Bulk) addJSON(text []byte, seen map[string]bool) error {
 		}
 	}
 	return b.rows.add(row)
-}
-
-// unreadable is the error of a file that ends too early, or has something else where it
-// should go on; nil for nil.
-func unreadable(text *document.Stream, err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errors.New("it ends too early")
-	}
-	return errs.Wrap(errs.InvalidInput, err, "the file cannot be read, in line %d", text.Line())
 }

@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/internal/document"
@@ -309,20 +312,47 @@ func deleteEntry(c *call) error {
 	return c.json(http.StatusOK, struct{}{})
 }
 
+// readCommit reads the body of a commit, of which JSON is read entry by entry as it comes in, and
+// what the query string adds to it.
+func (c *call) readCommit() (siftdb.Commit, error) {
+	var none siftdb.Commit
+	fallback, err := c.queryOptions("append", "runHooks", "returnEntries", "source")
+	if err != nil {
+		return none, err
+	}
+	b, err := c.open()
+	if err != nil {
+		return none, err
+	}
+	var in io.Reader = b
+	switch b.media {
+	case "":
+		in = strings.NewReader("{}")
+	case formType:
+		text, err := b.all()
+		if err != nil {
+			return none, err
+		}
+		f, err := parseBodyForm(text)
+		if err != nil {
+			return none, err
+		}
+		if text, err = f.appendObject(nil, "", option); err != nil {
+			return none, err
+		}
+		in = bytes.NewReader(text)
+	}
+	what, err := siftdb.ReadCommit(in, fallback)
+	return what, jsonError(err)
+}
+
 // commit is POST <ds>/commit.
 func commit(c *call) error {
 	ds, _, err := c.source()
 	if err != nil {
 		return err
 	}
-	text, err := c.optionsText()
-	if err == nil {
-		text, err = c.withFallbacks(text, "append", "runHooks", "returnEntries", "source")
-	}
-	if err != nil {
-		return err
-	}
-	what, err := siftdb.ParseCommit(text)
+	what, err := c.readCommit()
 	if err != nil {
 		return err
 	}

@@ -218,67 +218,24 @@ func noObject(member int) error {
 
 // readJSON reads a JSON body.
 func (in *bulk) readJSON(text *document.Stream) error {
-	if _, err := text.Take("{", "an object"); err != nil {
-		return jsonError(err)
-	}
-	for first := true; ; first = false {
-		c, err := text.Peek()
-		if err == nil && c == '}' && first {
-			break
-		}
-		name, err := readKey(text)
-		if err != nil {
-			return jsonError(err)
-		}
+	err := text.Fields(func(name string) error {
 		if name == "entries" {
-			err = in.readRows(text)
-		} else {
-			err = in.readOption(text, name)
+			return in.readRows(text)
 		}
-		if err == nil {
-			c, err = text.Take(",}", "a comma or }")
+		value, err := text.Value()
+		if err != nil {
+			return err
 		}
-		switch {
-		case err != nil:
-			return jsonError(err)
-		case c == '}':
-			return jsonError(text.End())
+		v, err := document.Parse(value, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
+		if err != nil {
+			return err
 		}
-	}
-	_, err := text.Take("}", "}")
+		return in.set(name, v)
+	})
 	if err == nil {
 		err = text.End()
 	}
 	return jsonError(err)
-}
-
-// readKey reads a key and the colon after it.
-func readKey(text *document.Stream) (string, error) {
-	if c, err := text.Peek(); err == nil && c != '"' {
-		_, err = text.Take(`"`, "a key in quotes")
-		return "", err
-	}
-	key, err := text.Value()
-	if err != nil {
-		return "", err
-	}
-	v, err := document.Parse(key, document.Limits{})
-	if err == nil {
-		_, err = text.Take(":", "a colon after a key")
-	}
-	return v.Str(), err
-}
-
-func (in *bulk) readOption(text *document.Stream, name string) error {
-	value, err := text.Value()
-	if err != nil {
-		return err
-	}
-	v, err := document.Parse(value, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
-	if err != nil {
-		return err
-	}
-	return in.set(name, v)
 }
 
 // readRows reads the array of rows.
@@ -286,30 +243,18 @@ func (in *bulk) readRows(text *document.Stream) error {
 	if c, err := text.Peek(); err == nil && c != '[' {
 		return invalid("entries must be an array of objects.")
 	}
-	if _, err := text.Take("[", "an array"); err != nil {
-		return err
-	}
 	in.rows.Reset() // of a repeated key the last one counts
 	in.given = true
-	if c, err := text.Peek(); err == nil && c == ']' {
-		_, err = text.Take("]", "]")
-		return err
-	}
-	for {
+	return text.Items(func() error {
 		if c, err := text.Peek(); err == nil && c != '{' && c != ']' && c != ',' {
 			return noObject(in.rows.Len())
 		}
 		row, err := text.Value()
-		if err == nil {
-			err = in.rows.Add(json.RawMessage(row))
-		}
 		if err != nil {
 			return err
 		}
-		if c, err := text.Take(",]", "a comma or ] after an object"); c == ']' || err != nil {
-			return err
-		}
-	}
+		return in.rows.Add(json.RawMessage(row))
+	})
 }
 
 // jsonError tells text that is no JSON, which has been said, from text that did not arrive.

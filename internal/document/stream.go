@@ -96,6 +96,59 @@ func (s *Stream) Take(wanted, expected string) (byte, error) {
 	return c, nil
 }
 
+// Items takes an array apart: item is called where each member begins, and takes it.
+func (s *Stream) Items(item func() error) error {
+	if _, err := s.Take("[", "an array"); err != nil {
+		return err
+	}
+	if c, err := s.Peek(); err == nil && c == ']' {
+		s.at++
+		return nil
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		if c, err := s.Take(",]", "a comma or ] after an array item"); c == ']' || err != nil {
+			return err
+		}
+	}
+}
+
+// Fields takes an object apart: field is called with each key where its value begins, and
+// takes the value. A key may come more than once.
+func (s *Stream) Fields(field func(name string) error) error {
+	if _, err := s.Take("{", "an object"); err != nil {
+		return err
+	}
+	if c, err := s.Peek(); err == nil && c == '}' {
+		s.at++
+		return nil
+	}
+	for {
+		if c, err := s.Peek(); err == nil && c != '"' {
+			return s.unexpected("a key in quotes")
+		}
+		text, err := s.Value()
+		if err != nil {
+			return err
+		}
+		name, err := Parse(text, unlimited)
+		if err != nil {
+			return err
+		}
+		if _, err := s.Take(":", "a colon after a key"); err != nil {
+			return err
+		}
+		if err := field(name.Str()); err != nil {
+			return err
+		}
+		if c, err := s.Take(",}", "a comma or } after a field"); c == '}' || err != nil {
+			return err
+		}
+	}
+}
+
 // End passes over blanks and makes sure that nothing else follows.
 func (s *Stream) End() error {
 	_, err := s.Peek()

@@ -15,29 +15,20 @@ import (
 // takeApart takes a list apart.
 func takeApart(r io.Reader) (list []string, err error) {
 	s := NewStream(r)
-	if _, err := s.Take("[", "an array"); err != nil {
-		return nil, err
-	}
-	for c, err := s.Peek(); c != ']' || err != nil || len(list) > 0; c, err = s.Peek() {
-		if err != nil && err != io.EOF {
-			return list, err
-		}
+	err = s.Items(func() error {
 		v, err := s.Value()
-		if err != nil {
-			return list, err
+		if err == nil {
+			_, err = Parse(v, unlimited)
 		}
-		if _, err := Parse(v, unlimited); err != nil {
-			return list, err
+		if err == nil {
+			list = append(list, string(v))
 		}
-		list = append(list, string(v))
-		if c, err := s.Take(",]", "a comma or ]"); err != nil {
-			return list, err
-		} else if c == ']' {
-			return list, s.End()
-		}
+		return err
+	})
+	if err == nil {
+		err = s.End()
 	}
-	_, err = s.Take("]", "the end")
-	return list, errors.Join(err, s.End())
+	return list, err
 }
 
 func TestStream(t *testing.T) {
@@ -59,6 +50,30 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// TestStreamFields takes objects apart.
+func TestStreamFields(t *testing.T) {
+	fields := func(text string) (list []string, err error) {
+		s := NewStream(iotest.OneByteReader(strings.NewReader(text)))
+		err = s.Fields(func(name string) error {
+			v, err := s.Value()
+			list = append(list, name+"="+string(v))
+			return err
+		})
+		return list, errors.Join(err, s.End())
+	}
+	for text, want := range map[string]string{`{}`: "", ` { "a" : 1 , "\u0061": [2,{}] ,"":"x" } `: `a=1 a=[2,{}] ="x"`} {
+		if got, err := fields(text); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, %v", text, got, err)
+		}
+	}
+	for text, says := range map[string]string{`[]`: "expected an object", `{a:1}`: "a key in quotes", `{"a" 1}`: "a colon", `{"a":1 "b":2}`: "a comma or }", `{"a":1,}`: "a key in quotes",
+		`{"a":}`: "expected a value", `{"\ud800":1}`: "surrogate", `{"a":1`: "unexpected EOF", `{"a"`: "unexpected EOF", `{`: "unexpected EOF", `{}{`: "nothing after"} {
+		if _, err := fields(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // TestStreamErrors: what is cut is told from what is wrong, and nesting without end is not kept.
 func TestStreamErrors(t *testing.T) {
 	for _, cut := range []string{``, `[`, `[1`, `[1,`, `["a`, `["a\`, `[{"a":[1}`[:8], `[{"a":"\"}]`} {
@@ -66,7 +81,7 @@ func TestStreamErrors(t *testing.T) {
 			t.Errorf("%q: %v", cut, err)
 		}
 	}
-	for text, says := range map[string]string{`[1 2]`: `expected a comma or ], not '2', at byte 3 (line 1)`, `{}`: "expected an array", "[1,\n]": "expected a value, not ']', at byte 4 (line 2)",
+	for text, says := range map[string]string{`[1 2]`: `expected a comma or ] after an array item, not '2', at byte 3 (line 1)`, `{}`: "expected an array", "[1,\n]": "expected a value, not ']', at byte 4 (line 2)",
 		`[1]x`: "nothing after", `[{"a":[1}]`: "expected a comma or ]", `[tru]`: "true"} {
 		var e *errs.Error
 		if _, err := takeApart(strings.NewReader(text)); !errors.As(err, &e) || e.Code != errs.InvalidInput || !strings.Contains(err.Error(), says) {
