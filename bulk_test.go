@@ -79,8 +79,9 @@ func TestBulkIsOne(t *testing.T) {
 		var feeds [2][]string
 		open := func(name string, parts bool) *siftdb.DB {
 			other := fileDB(t, filepath.Join(t.TempDir(), name), newClock().options())
-			if strings.Contains(t.Name(), "memory") {
-				other = memoryDB(t, newClock().options())
+			if strings.Contains(t.Name(), "memory") { // where every transaction runs twice
+				other = must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, storagetest.Twice(memory.New()), newClock().options()))
+				checked(t, other)
 			}
 			if parts {
 				siftdb.StageAt(other, 300, 200, 40)
@@ -199,6 +200,25 @@ func TestBulkResult(t *testing.T) {
 			t.Errorf("a data source that is gone: %v", err)
 		}
 	})
+}
+
+// TestBulkRetention: a staged write drops the versions that a plain one drops. The newest
+// one stays until the next write.
+func TestBulkRetention(t *testing.T) {
+	for keep, want := range map[int]int{-1: 1, 2: 2} {
+		db := memoryDB(t, &siftdb.Options{Retention: siftdb.Retention{Versions: keep}})
+		siftdb.StageAt(db, 1, 4000, 1)
+		ds := table(t, db, "t", `{"g":0}`)
+		for g := range 5 {
+			must[siftdb.BulkResult](t)(ds.ReplaceWithSeq(ctx, generation(g)))
+		}
+		if n := len(versionsOf(t, ds)); n != want {
+			t.Errorf("%d versions are kept, want %d", n, want)
+		}
+		if err := ofOne(ds); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // TestBulkNames: a bulk whose names were proposed before others took their numbers.

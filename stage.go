@@ -43,6 +43,7 @@ func (ds *DataSource) stage(ctx context.Context, g *gathered, b bulkWrite, opts 
 		return result, errors.Join(err, ignoreClosed(db.sweepStaged(context.WithoutCancel(ctx))))
 	}
 	db.wrote(s.t, commit)
+	result.IDs = make([]int64, 0, g.count)
 	for id := range s.t.sources[ds.id].inserted.All() {
 		result.IDs = append(result.IDs, id)
 	}
@@ -101,6 +102,7 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		if err := t.w.Delete(layout.Catalog, layout.StagedKey(st.id)); err != nil {
 			return err
 		}
+		t.now = max(t.now, t.db.opts.Now().UnixMilli()) // it is only seen from now on
 		commit, err = t.finish()
 		return err
 	})
