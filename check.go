@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -99,7 +100,8 @@ type checker struct {
 	meta   layout.Meta
 	err    error // the storage failed
 
-	sums map[int64]uint64 // checksums of the entries of today
+	staged bool             // there may be entries and images that do not count
+	sums   map[int64]uint64 // checksums of the entries of today
 }
 
 func (c *checker) find(kind string, ks storage.Keyspace, entry int64, format string, args ...any) {
@@ -159,8 +161,16 @@ func (c *checker) store() []int64 {
 		known[id] = true
 	}
 	from, to = layout.BlockRange()
+	staged, err := layout.Staged(c.r)
+	if err != nil {
+		c.err = err
+		return nil
+	}
 	c.scan(layout.Catalog, from, to, func(key, _ []byte) {
 		block := layout.BlockOf(key)
+		if block >= meta.NextBlock && len(staged) > 0 {
+			return // it does not count, or not yet
+		}
 		owner, err := layout.BlockOwner(c.r, block)
 		if !c.fault(layout.Catalog, 0, err) && (!known[owner] || block >= meta.NextBlock) {
 			c.find("block", layout.Catalog, 0, "block %d belongs to data source %d, which does not exist, or was not given out", block, owner)
@@ -235,6 +245,11 @@ func (c *checker) dataSource() {
 	if found, err := c.r.Get(layout.Catalog, src.def.nameKey(c.source)); err == nil && found == nil {
 		c.find("missing-entry", layout.Catalog, 0, "the name %q does not lead to its data source", src.def.Name)
 	}
+	staged, err := layout.Staged(c.r)
+	if c.fault(layout.Catalog, 0, err) {
+		return
+	}
+	c.staged = slices.Contains(staged, c.source)
 	c.report.DataSources++
 	c.sealed(&src.def)
 	c.entries()
@@ -274,6 +289,9 @@ func (c *checker) entries() {
 	c.sums = make(map[int64]uint64)
 	block, owned := int64(-1), false
 	from, to := layout.EntryRange(c.source, 0)
+	if c.staged {
+		to = layout.EntryKey(c.source, c.head.NextID)
+	}
 	c.scan(layout.Entries, from, to, func(key, value []byte) {
 		var rec layout.Record
 		id := layout.EntryID(key)
@@ -414,7 +432,7 @@ func (c *checker) images() map[imageID]uint64 {
 	c.scan(layout.Images, from, to, func(key, value []byte) {
 		var rec layout.Record
 		id := layout.EntryID(key)
-		if c.fault(layout.Images, id, rec.DecodeImage(key, value)) {
+		if c.staged && layout.ImageVersion(key) > c.meta.Commit || c.fault(layout.Images, id, rec.DecodeImage(key, value)) {
 			return
 		}
 		_, sum := rec.EncodeEntry(layout.EntryKey(c.source, id))

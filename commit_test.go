@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,6 +98,37 @@ func TestParseCommit(t *testing.T) {
 		if _, err := siftdb.ParseCommit([]byte(body)); !errors.Is(err, siftdb.ErrInvalidInput) {
 			t.Errorf("%s gives %v", body, err)
 		}
+		if _, err := siftdb.ReadCommit(strings.NewReader(body), nil); !errors.Is(err, siftdb.ErrInvalidInput) && err != io.ErrUnexpectedEOF {
+			t.Errorf("%s, read, gives %v", body, err)
+		}
+	}
+}
+
+// TestReadCommit: what a fallback says counts where the body says nothing, not even null.
+func TestReadCommit(t *testing.T) {
+	const body = `{"columns":["a"],"entries":[{"data":{"a":1.10}},{"id":"7","data":{},"order":2.0}],"source":null,"append":true}`
+	c := must[siftdb.Commit](t)(siftdb.ReadCommit(iotest.OneByteReader(strings.NewReader(body)), json.RawMessage(`{"append":false,"source":"form","extend":true,"returnEntries":false}`)))
+	want := `{"entries":[{"data":{"a":1.10}},{"id":7,"data":{},"order":2.0}],"append":true,"extend":true,"columns":["a"],"returnEntries":false}`
+	if got := asJSON(t, c); got != want {
+		t.Errorf("read %s", got)
+	}
+	if c := must[siftdb.Commit](t)(siftdb.ReadCommit(strings.NewReader(`{"entries":[]}`), nil)); c.Entries == nil || !c.ReturnEntries {
+		t.Errorf("read %+v", c)
+	}
+	if _, err := siftdb.ReadCommit(strings.NewReader(body), json.RawMessage(`{"returnEntries":5}`)); !isInvalid(err) {
+		t.Errorf("a fallback that is wrong: %v", err)
+	}
+	for n := range len(body) - 1 {
+		if _, err := siftdb.ReadCommit(strings.NewReader(body[:n]), nil); err == nil {
+			t.Errorf("cut after %d bytes it is read", n)
+		}
+	}
+	dead := errors.New("the line is dead")
+	if _, err := siftdb.ReadCommit(io.MultiReader(strings.NewReader(body[:50]), iotest.ErrReader(dead)), nil); err != dead {
+		t.Errorf("a reader that fails: %v", err)
+	}
+	if _, err := siftdb.ReadCommit(strings.NewReader(`{"entries":[{"data":{}},{"data":{"a":tru}}]}`), nil); !isInvalid(err) || !strings.Contains(err.Error(), "row 1") {
+		t.Errorf("a bad entry: %v", err)
 	}
 }
 

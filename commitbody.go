@@ -2,6 +2,9 @@ package siftdb
 
 import (
 	"encoding/json"
+	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,8 +16,7 @@ import (
 // or with a member that is no object or whose data are none, is ErrInvalidInput.
 func ParseCommit(body []byte) (Commit, error) {
 	c := Commit{ReturnEntries: true}
-	// The limits of the database are for the data; Commit applies them.
-	v, err := document.Parse(body, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
+	v, err := parseLoose(body)
 	if err != nil {
 		return c, err
 	}
@@ -38,6 +40,80 @@ func ParseCommit(body []byte) (Commit, error) {
 		}
 	}
 	return c, nil
+}
+
+// ReadCommit is ParseCommit for a body that comes in as a stream: entries are read one by
+// one, so that the text as a whole is never in memory. Keys of fallback, the JSON of an
+// object, count where the body lacks them; it may be nil. A body that ends too early is
+// io.ErrUnexpectedEOF, and an error of the reader is returned as it is.
+func ReadCommit(body io.Reader, fallback json.RawMessage) (Commit, error) {
+	c := Commit{ReturnEntries: true}
+	text := document.NewStream(body)
+	given := map[string]document.Value{}
+	err := text.Fields(func(key string) (err error) {
+		if key == "entries" {
+			given[key] = document.Value{}
+			c.Entries, err = readCommitEntries(text)
+			return err
+		}
+		value, err := text.Value()
+		if err == nil {
+			given[key], err = parseLoose(value)
+		}
+		return err
+	})
+	if err == nil {
+		err = text.End()
+	}
+	if err == nil && c.Entries == nil {
+		err = errs.At(errs.InvalidInput, "entries", "entries must be an array")
+	}
+	if err == nil && fallback != nil {
+		var more document.Value
+		more, err = parseLoose(fallback)
+		for key, value := range more.Fields() {
+			if _, ok := given[key]; !ok {
+				given[key] = value
+			}
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		if err == nil {
+			err = c.setKey(key, given[key])
+		}
+	}
+	return c, err
+}
+
+// parseLoose reads JSON without limits of its own: those of the database are for the
+// data, and Commit applies them.
+func parseLoose(text []byte) (document.Value, error) {
+	return document.Parse(text, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
+}
+
+// readCommitEntries reads the entries of a commit; nil for what is no array.
+func readCommitEntries(text *document.Stream) ([]CommitEntry, error) {
+	if c, err := text.Peek(); err == nil && c != '[' {
+		_, err = text.Value()
+		return nil, err
+	}
+	entries := []CommitEntry{}
+	err := text.Items(func() error {
+		value, err := text.Value()
+		if err != nil {
+			return err
+		}
+		v, err := parseLoose(value)
+		if err == nil {
+			var e CommitEntry
+			if e, err = parseCommitEntry(v); err == nil {
+				entries = append(entries, e)
+				return nil
+			}
+		}
+		return rowError(len(entries), err)
+	})
+	return entries, err
 }
 
 // UnmarshalJSON reads a commit body as ParseCommit does.

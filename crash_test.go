@@ -55,6 +55,17 @@ func crashWriter(path string) error {
 	return nil
 }
 
+// kills is how often a test kills a process: as often as SIFTDB_KILLS says, if it does.
+func kills(n int) int {
+	if more, err := strconv.Atoi(os.Getenv("SIFTDB_KILLS")); err == nil {
+		return more
+	}
+	if testing.Short() {
+		return 3
+	}
+	return n
+}
+
 // TestKill kills a process that writes, again and again: what it was told is
 // stored is there, in both data sources, and what it was not told is there whole or
 // not at all.
@@ -65,10 +76,7 @@ func TestKill(t *testing.T) {
 		}
 		return
 	}
-	rounds := 25
-	if testing.Short() {
-		rounds = 3
-	}
+	rounds := kills(25)
 	path := filepath.Join(t.TempDir(), "crash.db")
 	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
 	table(t, db, "a", `{}`, `{}`, `{}`, `{}`)

@@ -222,6 +222,7 @@ func TestUpdateAttributes(t *testing.T) {
 		{siftdb.DataSourceUpdate{Type: new("likes")}, "type", `"likes"`},
 		{siftdb.DataSourceUpdate{Type: new("")}, "type", `null`},
 		{siftdb.DataSourceUpdate{Public: new(false)}, "public", `false`},
+		{siftdb.DataSourceUpdate{PublicNull: true}, "public", `null`},
 		{siftdb.DataSourceUpdate{AppID: new(int64(9))}, "appId", `9`},
 		{siftdb.DataSourceUpdate{AppID: new(int64(0))}, "appId", `null`},
 		{siftdb.DataSourceUpdate{Bundle: new(false)}, "bundle", `false`},

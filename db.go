@@ -45,6 +45,9 @@ type core struct {
 	watchers  watchers
 	uploads   uploads
 	outbox    outbox
+	sizes     stageSizes
+	turnstile turnstile   // of writes
+	unswept   atomic.Bool // a bulk write may have left something behind
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -100,7 +103,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 
 // openStore reads the store's counters, or writes the first ones.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
-	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1)}}
+	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
 	var meta layout.Meta
 	var found, pending bool
@@ -129,6 +132,11 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 		return nil, errors.Join(fromStorage(err), store.Close())
 	}
 	db.published.Store(meta.Commit)
+	if db.unswept.Store(!opts.ReadOnly); !opts.ReadOnly {
+		if err := db.sweepStaged(ctx); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
 	if pending {
 		db.outbox.begin(db)
 	}

@@ -1,6 +1,8 @@
 package siftdb
 
 import (
+	"context"
+
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -13,4 +15,23 @@ func ForgeKeys(w storage.Writer, source int64) error {
 	}
 	keys.Target, keys.Only = 0, false
 	return layout.WriteKeys(w, source, keys)
+}
+
+// StageAt makes bulk writes of more than some bytes, and the replacing of more than some
+// entries, take several transactions.
+func StageAt(db *DB, bytes, perTransaction int, rows int64) {
+	db.sizes = stageSizes{int64(bytes), perTransaction, rows}
+}
+
+// Unswept reports whether a bulk write has left something behind.
+func Unswept(db *DB) bool { return db.unswept.Load() }
+
+// Staged reports whether the storage holds what does not count, or not yet.
+func Staged(db *DB) bool {
+	var list []int64
+	err := db.view(context.Background(), func(r storage.Reader) (err error) {
+		list, err = layout.Staged(r)
+		return err
+	})
+	return err != nil || len(list) > 0
 }

@@ -33,6 +33,16 @@ var operations = map[string]func(db *siftdb.DB, ds *siftdb.DataSource, ids []int
 		_, err := ds.ReplaceWith(ctx, raws(`{"n":1}`))
 		return err
 	},
+	"append in parts": func(db *siftdb.DB, ds *siftdb.DataSource, _ []int64) error {
+		siftdb.StageAt(db, 10, 20, 5)
+		_, err := ds.Append(ctx, raws(`{"n":1,"pad":"xxxxxxxxxxxxxxxx"}`, `{"other":2}`, `{"n":3}`, `{"last":4}`))
+		return err
+	},
+	"replace in parts": func(db *siftdb.DB, ds *siftdb.DataSource, _ []int64) error {
+		siftdb.StageAt(db, 1000, 200, 5)
+		_, err := ds.ReplaceWith(ctx, raws(`{"n":1}`, `{"new":2}`))
+		return err
+	},
 	"commit": func(_ *siftdb.DB, ds *siftdb.DataSource, ids []int64) error {
 		_, err := ds.Commit(ctx, siftdb.Commit{Append: new(true), Delete: ids[3:6], Entries: []siftdb.CommitEntry{{ID: ids[1], Data: siftdb.M{"x": 1}, Order: 2}, {Data: siftdb.M{}}}})
 		return err

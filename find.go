@@ -166,8 +166,8 @@ func (ds *DataSource) findByID(ctx context.Context, id int64) (*Entry, error) {
 // forGet is stateAt for a look-up by id, which needs little of it.
 func (ds *DataSource) forGet(r storage.Reader) (*source, int64, error) {
 	if ds.at.kind == latest {
-		_, src, err := ds.load(r, false)
-		return src, latestState, err
+		head, src, err := ds.load(r, false)
+		return src, head.Last, err
 	}
 	st, err := ds.stateAt(r)
 	if err != nil {

@@ -1,9 +1,13 @@
 package siftdb_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
 )
@@ -39,6 +43,26 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
+// readAsParsed makes sure that a commit body is read as a stream as it is parsed whole.
+func readAsParsed(t *testing.T, body []byte, parsed siftdb.Commit, failed error) {
+	t.Helper()
+	read, err := siftdb.ReadCommit(iotest.HalfReader(bytes.NewReader(body)), nil)
+	if bytes.Count(body, []byte("entries")) > 1 || bytes.Contains(body, []byte(`\u`)) {
+		return // of a repeated key every value must be right in a stream
+	}
+	if (err == nil) != (failed == nil) {
+		t.Fatalf("%q: parsed %v, read %v", body, failed, err)
+	}
+	if err != nil {
+		return
+	}
+	a, failedA := json.Marshal(parsed)
+	b, failedB := json.Marshal(read)
+	if !bytes.Equal(a, b) || (failedA == nil) != (failedB == nil) || !cmp.Equal(parsed.RunHooks, read.RunHooks) {
+		t.Fatalf("%q: parsed %s, read %s", body, a, b)
+	}
+}
+
 // FuzzParseCommit reads any bytes as a commit body and applies what is accepted.
 func FuzzParseCommit(f *testing.F) {
 	for _, body := range []string{`{"entries":[]}`, `{"entries":[{"data":{"a":1.10}},{"id":1,"data":{"b":2},"order":3}],"append":true}`,
@@ -52,6 +76,7 @@ func FuzzParseCommit(f *testing.F) {
 		fork := must[*siftdb.DB](t)(db.Fork())
 		checked(t, fork)
 		c, err := siftdb.ParseCommit(body)
+		readAsParsed(t, body, c, err)
 		if err == nil {
 			ds := must[*siftdb.DataSource](t)(fork.DataSource(ctx, 1))
 			_, err = ds.Commit(ctx, c)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -57,6 +58,16 @@ type guardTRow struct {
 	run  func(c guardTCell) (string, error)
 }
 
+func guardTRows(rows ...any) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		for _, row := range rows {
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
 func guardTText(v any, err error) (string, error) {
 	if list, ok := v.([]*siftdb.Entry); ok {
 		return strings.Join(texts(list), "\n"), err
@@ -85,7 +96,10 @@ var guardTMatrix = map[string]guardTRow{
 		x, err := c.ds.Cursor(ctx, siftdb.Query{})
 		return guardTCursor(x), err
 	}},
-	"DataSource.Index":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Index(ctx, "Salary")) }},
+	"DataSource.Index": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Index(ctx, "Salary")) }},
+	"DataSource.IndexesJSON": {guardTReads, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.IndexesJSON(ctx, "Salary", "Name"))
+	}},
 	"DataSource.Indexes":     {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Indexes(ctx, "Salary", "Name")) }},
 	"DataSource.Query":       {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Query(ctx, siftdb.Query{})) }},
 	"DataSource.Query count": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Query(ctx, siftdb.Query{CountOnly: true})) }},
@@ -150,6 +164,38 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.Import replace": {guardTChange, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Import(ctx, strings.NewReader("Name\nnew\n"), siftdb.ImportOptions{}))
 	}},
+	"DataSource.AppendSeq": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.AppendSeq(ctx, guardTRows(c.data())))
+	}},
+	"DataSource.ReplaceWithSeq": {guardTChange, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.ReplaceWithSeq(ctx, guardTRows(c.data())))
+	}},
+	"DataSource.Bulk": {guardTAnybody, func(c guardTCell) (string, error) {
+		b := c.ds.Bulk()
+		defer b.Close()
+		return "", b.Add(c.data())
+	}},
+	"DataSource.BulkFile": {guardTAnybody, func(c guardTCell) (string, error) {
+		b, err := c.ds.BulkFile(strings.NewReader("Name\nnew\n"), siftdb.ImportCSV)
+		if err == nil {
+			b.Close()
+		}
+		return "", err
+	}},
+	"DataSource.BulkFile append": {guardTChange, func(c guardTCell) (string, error) {
+		b, err := c.ds.BulkFile(strings.NewReader("Name\nnew\n"), siftdb.ImportCSV)
+		if err != nil {
+			return "", err
+		}
+		return guardTText(b.Append(ctx))
+	}},
+	"DataSource.Bulk replace": {guardTChange, func(c guardTCell) (string, error) {
+		b := c.ds.Bulk()
+		if err := b.Add(c.data()); err != nil {
+			return "", err
+		}
+		return guardTText(b.ReplaceWith(ctx))
+	}},
 	"DataSource.UpdateWhere": {guardTManages, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.UpdateWhere(ctx, `{}`, siftdb.Patch{Set: c.data()}))
 	}},
@@ -187,6 +233,7 @@ var guardTMatrix = map[string]guardTRow{
 	}},
 	"DB.RestoreDataSource": {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.RestoreDataSource(ctx, c.trashed); return "", err }},
 	"DB.Purge":             {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.Purge(ctx, c.ds.ID()) }},
+	"DB.PurgeTrashed":      {guardTHosts, func(c guardTCell) (string, error) { return "", c.db.PurgeTrashed(ctx, c.trashed) }},
 	"DB.Check":             {guardTHosts, func(c guardTCell) (string, error) { _, err := c.db.Check(ctx); return "", err }},
 	"DB.Shutdown":          {guardTAnybody, func(c guardTCell) (string, error) { return "", nil }}, // as Close
 	"DB.Deliveries":        {guardTHosts, func(c guardTCell) (string, error) { return guardTDelivery(c, siftdb.DeliveryFilter{}) }},

@@ -138,8 +138,12 @@ func (ds *DataSource) emptying(ctx context.Context, sent []CommitEntry, named []
 // removeAll deletes every entry, apart from those in keep, and makes sure that these are
 // the ones that were judged.
 func (st *sourceTx) removeAll(keep map[int64]bool, judged goes) error {
-	from, to := layout.EntryRange(st.id, 0)
+	from, to := layout.EntryKey(st.id, 0), layout.EntryKey(st.id, st.found.NextID)
 	c := st.t.w.Scan(layout.Entries, from, to, false)
+	drop := st.remove
+	if len(keep) == 0 {
+		drop = st.leave // their keys go together
+	}
 	n := 0
 	var rec layout.Record
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
@@ -149,12 +153,15 @@ func (st *sourceTx) removeAll(keep map[int64]bool, judged goes) error {
 		if err := rec.DecodeEntry(key, value); err != nil {
 			return err
 		}
-		if err := firstError(judged.confirm(rec.ID, rec.Changed), st.remove(&rec)); err != nil {
+		if err := firstError(judged.confirm(rec.ID, rec.Changed), drop(&rec)); err != nil {
 			return err
 		}
 		n++
 	}
-	return firstError(c.Err(), judged.confirmAll(n))
+	if err := firstError(c.Err(), judged.confirmAll(n)); err != nil || len(keep) > 0 {
+		return err
+	}
+	return st.t.w.DeleteRange(layout.Entries, from, to)
 }
 
 // removeNamed deletes an entry, if it exists, as removeAll does.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -37,33 +36,51 @@ type ImportOptions struct {
 // file has a header line, which names the columns; every value is a text, and an empty
 // cell the empty text. A JSON file is an array of flat objects. A byte order mark at
 // the beginning is passed over. A file that cannot be read changes nothing, and the
-// error, ErrInvalidInput, names the line. The whole file is held in memory.
+// error, ErrInvalidInput, names the line. The file is read row by row, and the rows are
+// kept as a Bulk keeps them.
 func (ds *DataSource) Import(ctx context.Context, r io.Reader, options ImportOptions, write ...WriteOption) (BulkResult, error) {
 	if err := ds.writable(); err != nil {
 		return BulkResult{}, err
 	}
+	f, err := ds.BulkFile(r, options.Format)
+	if err != nil {
+		return BulkResult{}, err
+	}
+	if options.Append {
+		return f.Append(ctx, write...)
+	}
+	return f.ReplaceWith(ctx, write...)
+}
+
+// BulkFile reads a file as Import does, for a caller who learns only afterwards how its
+// rows are to be written. Its Append and ReplaceWith run no hooks unless told to, and the
+// list of columns gains those of the file, or becomes them.
+func (ds *DataSource) BulkFile(r io.Reader, format ImportFormat) (*Bulk, error) {
+	b := ds.Bulk()
+	b.how.file = true
+	err := b.readFile(r, format)
+	if err == nil {
+		b.how.columns, err = ds.db.cleanColumns(b.how.columns)
+	}
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *Bulk) readFile(r io.Reader, format ImportFormat) error {
 	in := bufio.NewReader(r)
 	if mark, _ := in.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = in.Discard(3)
 	}
-	var rows []any
-	var columns []string
-	var err error
-	switch format := options.Format; {
+	switch {
 	case format == ImportJSON, format == ImportAuto && startsArray(in):
-		rows, columns, err = ds.readJSON(in)
+		return b.readJSON(in)
 	case format == ImportCSV, format == ImportAuto:
-		rows, columns, err = readCSV(in)
-	default:
-		err = errs.New(errs.InvalidInput, "there is no format %q to import; there are csv and json", clipText(string(format)))
+		return b.readCSV(in)
 	}
-	if err != nil {
-		return BulkResult{}, err
-	}
-	if columns, err = ds.db.cleanColumns(columns); err != nil {
-		return BulkResult{}, err
-	}
-	return ds.bulk(ctx, rows, bulkWrite{replace: !options.Append, file: true, columns: columns}, write)
+	return errs.New(errs.InvalidInput, "there is no format %q to import; there are csv and json", clipText(string(format)))
 }
 
 // startsArray reports whether the first character that is no blank opens a JSON array.
@@ -82,40 +99,53 @@ func startsArray(in *bufio.Reader) bool {
 }
 
 // readCSV reads a table with a header line.
-func readCSV(in io.Reader) (rows []any, columns []string, err error) {
+func (b *Bulk) readCSV(in io.Reader) error {
 	reader := csv.NewReader(in)
-	header, err := reader.Read()
+	header, err := readHeader(reader)
 	if err != nil {
+		return malformed(1, err)
+	}
+	b.how.columns = header
+	reader.ReuseRecord = true
+	row := make(D, len(header))
+	for {
+		record, err := reader.Read()
 		if errors.Is(err, io.EOF) {
-			err = errors.New("there is no header line")
+			return nil
 		}
-		return nil, nil, malformed(1, err)
+		if err != nil {
+			return malformed(b.Len()+2, err)
+		}
+		for i, name := range header {
+			row[i] = E{Key: name, Value: record[i]}
+		}
+		if err := b.Add(row); err != nil {
+			return err
+		}
+	}
+}
+
+// readHeader reads the names of the columns of a table.
+func readHeader(reader *csv.Reader) ([]string, error) {
+	header, err := reader.Read()
+	if errors.Is(err, io.EOF) {
+		err = errors.New("there is no header line")
+	}
+	if err != nil {
+		return nil, err
 	}
 	seen := make(map[string]bool, len(header))
 	for i, name := range header {
 		header[i] = strings.TrimSpace(name)
 		if header[i] == "" {
-			return nil, nil, malformed(1, errs.New(errs.InvalidInput, "column %d has no name", i+1))
+			return nil, errs.New(errs.InvalidInput, "column %d has no name", i+1)
 		}
 		if seen[header[i]] {
-			return nil, nil, malformed(1, errs.New(errs.InvalidInput, "two columns are called %q", clipText(header[i])))
+			return nil, errs.New(errs.InvalidInput, "two columns are called %q", clipText(header[i]))
 		}
 		seen[header[i]] = true
 	}
-	for {
-		record, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return rows, header, nil
-		}
-		if err != nil {
-			return nil, nil, malformed(len(rows)+2, err)
-		}
-		row := make(D, len(header))
-		for i, name := range header {
-			row[i] = E{Key: name, Value: record[i]}
-		}
-		rows = append(rows, row)
-	}
+	return header, nil
 }
 
 // malformed is the error of a file that cannot be read, at a line if nobody knows
@@ -129,30 +159,50 @@ func malformed(line int, cause error) error {
 }
 
 // readJSON reads an array of objects.
-func (ds *DataSource) readJSON(in io.Reader) (rows []any, columns []string, err error) {
-	text, err := io.ReadAll(in)
-	if err != nil {
-		return nil, nil, errs.Wrap(errs.InvalidInput, err, "the file cannot be read")
-	}
-	list, err := document.Parse(text, ds.db.opts.Limits.document())
-	if err != nil {
-		return nil, nil, errs.Wrap(errs.InvalidInput, err, "the file cannot be read")
-	}
-	if list.Kind() != document.Array {
-		return nil, nil, errs.New(errs.InvalidInput, "the file is no JSON array of objects")
-	}
+func (b *Bulk) readJSON(in io.Reader) error {
+	text := document.NewStream(in)
+	b.how.columns = []string{}
 	seen := make(map[string]bool)
-	for row := range list.Items() {
-		if row.Kind() != document.Object {
-			return nil, nil, errs.New(errs.InvalidInput, "member %d of the file is no object", len(rows))
+	var bad error // of a member
+	err := text.Items(func() error {
+		_, _ = text.Peek() // to its line
+		line := text.Line()
+		row, err := text.Value()
+		if err != nil {
+			return err
 		}
-		for name := range row.Fields() {
-			if !seen[name] {
-				seen[strings.Clone(name)] = true
-				columns = append(columns, strings.Clone(name))
-			}
+		if err := b.addJSON(row, seen); err != nil {
+			bad = errs.Wrap(errs.InvalidInput, err, "member %d of the file, which begins in line %d, cannot be read", b.Len(), line)
 		}
-		rows = append(rows, json.RawMessage(document.AppendJSON(nil, row)))
+		return bad
+	})
+	if err == nil {
+		err = text.End()
 	}
-	return rows, columns, nil
+	if bad != nil || err == nil {
+		return bad
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("it ends too early")
+	}
+	return errs.Wrap(errs.InvalidInput, err, "the file cannot be read, in line %d", text.Line())
+}
+
+// addJSON adds an object as JSON text, and its keys to the columns.
+func (b *Bulk) addJSON(text []byte, seen map[string]bool) error {
+	row, err := document.Parse(text, b.ds.db.opts.Limits.document())
+	if err != nil {
+		return err
+	}
+	if row.Kind() != document.Object {
+		return errs.New(errs.InvalidInput, "it is no object")
+	}
+	for name := range row.Fields() {
+		if !seen[name] {
+			name = strings.Clone(name)
+			seen[name] = true
+			b.how.columns = append(b.how.columns, name)
+		}
+	}
+	return b.rows.add(row)
 }

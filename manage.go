@@ -20,6 +20,7 @@ type DataSourceSpec struct {
 	Hooks           json.RawMessage // an array of objects
 	Type            *string
 	Public          *bool // nil means false
+	PublicNull      bool  // Public is stored as null, which means false; excludes Public
 	Definition      json.RawMessage
 	AccessRules     json.RawMessage
 	Bundle          *bool
@@ -110,7 +111,10 @@ func (db *DB) Create(ctx context.Context, spec DataSourceSpec, options ...WriteO
 func (s *DataSourceSpec) definition() (definition, error) {
 	def := definition{OrganizationID: clonePtr(s.OrganizationID), AppID: clonePtr(s.AppID), Type: clonePtr(s.Type),
 		Public: clonePtr(s.Public), Bundle: clonePtr(s.Bundle)}
-	if def.Public == nil {
+	if s.Public != nil && s.PublicNull {
+		return def, errTwicePublic()
+	}
+	if def.Public == nil && !s.PublicNull {
 		def.Public = new(false)
 	}
 	var err error
@@ -156,6 +160,10 @@ func errNoCipher() error {
 	return errs.New(errs.InvalidInput, "a data source can only be encrypted in a database that was opened with a keyring")
 }
 
+func errTwicePublic() error {
+	return errs.At(errs.InvalidInput, "public", "public cannot be null and have a value")
+}
+
 // setJSON checks and sets the parts that are given, nil meaning unchanged.
 func (d *definition) setJSON(capabilities, hooks, def, rules json.RawMessage) error {
 	for _, part := range []struct {
@@ -194,11 +202,12 @@ func (d *definition) setJSON(capabilities, hooks, def, rules json.RawMessage) er
 
 // DataSourceUpdate says what Update changes. Nil fields stay as they are.
 type DataSourceUpdate struct {
-	Name   *string
-	Type   *string // "" clears it
-	Public *bool
-	AppID  *int64 // 0 clears it
-	Bundle *bool
+	Name       *string
+	Type       *string // "" clears it
+	Public     *bool
+	PublicNull bool   // Public becomes null, which means false; excludes Public
+	AppID      *int64 // 0 clears it
+	Bundle     *bool
 	// Encrypted has everything stored of the data source encrypted, its versions and
 	// what it is called included, before Update returns, and the storage compacted; or
 	// decrypted. It needs Options.Keys, and takes time and space as the storage is large.
@@ -295,7 +304,10 @@ func (d *definition) apply(c DataSourceUpdate) error {
 			d.AppID = nil
 		}
 	}
-	if c.Public != nil {
+	switch {
+	case c.Public != nil && c.PublicNull:
+		return errTwicePublic()
+	case c.Public != nil || c.PublicNull:
 		d.Public = clonePtr(c.Public)
 	}
 	if c.Bundle != nil {
@@ -341,7 +353,7 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 			return unknownSource(id)
 		}
 		if !st.head.Trashed {
-			return errs.New(errs.NotFound, "data source %d is not in the trash", id)
+			return notInTrash(id)
 		}
 		def := st.src.def
 		def.DeletedAt = 0
@@ -354,27 +366,48 @@ func (db *DB) RestoreDataSource(ctx context.Context, id int64) (*DataSource, err
 	return &DataSource{db: db, id: id}, nil
 }
 
+func notInTrash(id int64) error {
+	return &Error{Code: errs.NotFound, DataSourceID: id, Message: "data source " + itoa(id) + " is not in the trash"}
+}
+
 // Purge removes a data source for good, in the trash or not, with its entries and
 // versions. Its ids are not used again.
 func (db *DB) Purge(ctx context.Context, id int64) error {
 	if err := db.unrestricted("purge a data source"); err != nil {
 		return err
 	}
-	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id) })
+	return db.purge(ctx, id, false)
+}
+
+// PurgeTrashed is Purge for a data source in the trash. One that is not there, or was
+// taken out of it just now, stays as it is: ErrNotFound.
+func (db *DB) PurgeTrashed(ctx context.Context, id int64) error {
+	if err := db.unrestricted("purge a data source"); err != nil {
+		return err
+	}
+	return db.purge(ctx, id, true)
+}
+
+func (db *DB) purge(ctx context.Context, id int64, trashed bool) error {
+	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id, trashed) })
 	if err == nil {
 		db.catalog.forget(id)
 	}
 	return err
 }
 
-// purge removes everything a data source owns.
-func (t *tx) purge(id int64) error {
+// purge removes everything a data source owns; one that is not in the trash only where
+// it need not be.
+func (t *tx) purge(id int64, trashed bool) error {
 	st, err := t.source(id, true)
 	if err != nil {
 		return err
 	}
 	if !t.db.sees(&st.src.def) {
 		return unknownSource(id)
+	}
+	if trashed && !st.head.Trashed {
+		return notInTrash(id)
 	}
 	blocks, err := ownedBlocks(t.w, id)
 	if err != nil {

@@ -75,7 +75,7 @@ func (d *division) take(r storage.Reader) (from, to int64, ok bool, err error) {
 	if d.over {
 		return 0, 0, false, nil
 	}
-	lo, hi := layout.EntryRange(d.rd.ds.id, d.next)
+	lo, hi := d.rd.scan.entries(d.next)
 	c := r.Scan(layout.Entries, lo, hi, false)
 	key, _, ok := c.Next()
 	if d.over = !ok; !ok {
@@ -135,7 +135,7 @@ func (w *countWorker) slice(r storage.Reader, d *division) (more bool, err error
 		if err != nil || !ok {
 			return false, err
 		}
-		lo, hi := layout.EntryKey(d.rd.ds.id, from), layout.EntryKey(d.rd.ds.id, to)
+		lo, hi := layout.EntryKey(d.rd.ds.id, from), layout.EntryKey(d.rd.ds.id, min(to, head.NextID))
 		_, err = w.scan.runPlain(r.Scan(layout.Entries, lo, hi, false), nil, func(rec *layout.Record, v query.Verdict) (bool, error) {
 			if v == query.Yes || w.m.match(rec) {
 				w.n++

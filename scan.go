@@ -20,6 +20,7 @@ import (
 type scanner struct {
 	source  int64
 	commit  int64   // the state that is read
+	end     int64   // the first id that was not given out; what stands there does not count
 	ordered bool    // there are entries with an order, now
 	moved   []place // entries touched since, as they stood after commit, in order
 	at      place   // the last place visited
@@ -54,11 +55,12 @@ func (p place) compare(q place) int {
 const latestState = math.MaxInt64 - 1
 
 func newScanner(source, commit int64) *scanner {
-	return &scanner{source: source, commit: commit, seen: commit, plain: true, at: place{math.Inf(-1), -1}}
+	return &scanner{source: source, commit: commit, end: math.MaxInt64, seen: commit, plain: true, at: place{math.Inf(-1), -1}}
 }
 
 // meet takes note of what the head says.
 func (s *scanner) meet(head layout.Head) {
+	s.end = head.NextID
 	s.ordered = head.Ordered > 0
 	s.exact = head.Last <= s.commit
 	s.plain = !s.exact || head.Ordered < head.Count
@@ -128,12 +130,17 @@ func (s *scanner) run(r storage.Reader, b *budget, visit visitor) (bool, error) 
 	if s.at.order > 0 {
 		return true, nil
 	}
-	from, to := layout.EntryRange(s.source, max(s.at.id+1, 0))
+	from, to := s.entries(max(s.at.id+1, 0))
 	done, err := s.runPlain(r.Scan(layout.Entries, from, to, false), b, visit)
 	if done {
 		s.at = place{math.Inf(1), math.MaxInt64}
 	}
 	return done, err
+}
+
+// entries is the range of the entries with ids of at least from.
+func (s *scanner) entries(from int64) (lo, hi []byte) {
+	return layout.EntryKey(s.source, from), layout.EntryKey(s.source, max(from, s.end))
 }
 
 // runPlain is run for the common case: nothing has moved and every order is 0.
@@ -284,7 +291,7 @@ func (c *liveCursor) advance() bool {
 			if s.at.order == 0 {
 				from = s.at.id + 1
 			}
-			lo, hi := layout.EntryRange(s.source, from)
+			lo, hi := s.entries(from)
 			c.cur = c.r.Scan(layout.Entries, lo, hi, false)
 			return true
 		case c.phase == 1 && s.ordered && s.at.order < 0, c.phase == 3 && s.ordered:

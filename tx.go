@@ -39,35 +39,27 @@ func (t *tx) commit() int64 { return t.meta.Commit + 1 }
 // write runs fn as one write and returns the id of its commit, 0 when no entry
 // changed.
 func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) error) (int64, error) {
-	if db.closed.Load() {
-		return 0, errs.New(errs.Closed, "the database is closed")
-	}
-	if db.opts.ReadOnly {
-		return 0, errs.New(errs.ReadOnly, "the database was opened read-only")
-	}
-	opts, err := makeWriteOptions(options)
+	opts, err := db.writable(options)
 	if err != nil {
 		return 0, err
 	}
+	if err := db.enter(ctx); err != nil {
+		return 0, fromStorage(err)
+	}
+	defer db.turnstile.leave()
 	var commit int64
 	var t *tx
 	err = db.store.Update(ctx, func(w storage.Writer) error {
 		commit = 0
-		meta, ok, err := layout.ReadMeta(w)
-		if err != nil {
+		t = &tx{db: db, w: w, opts: opts}
+		if err := t.begin(); err != nil {
 			return err
 		}
-		if !ok {
-			return errs.New(errs.Corrupt, "the store has lost its counters")
-		}
-		t = &tx{db: db, w: w, opts: opts, meta: meta, sources: make(map[int64]*sourceTx)}
-		t.clock = db.opts.Now().UnixMilli()
-		t.now = max(t.clock, meta.Time)
 		if err := fn(t); err != nil {
 			return err
 		}
 		if t.opts.ifChanged != 0 && !t.tested {
-			return errs.New(errs.InvalidInput, "IfChanged is for a write to one existing entry; in a commit it is a field of its entries")
+			return errNoCondition()
 		}
 		commit, err = t.finish()
 		return err
@@ -75,6 +67,43 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 	if err != nil {
 		return 0, fromStorage(err)
 	}
+	db.wrote(t, commit)
+	return commit, nil
+}
+
+// writable reads the options of a write, which must not be one to a database that takes
+// none.
+func (db *DB) writable(options []WriteOption) (writeOptions, error) {
+	if db.closed.Load() {
+		return writeOptions{}, errs.New(errs.Closed, "the database is closed")
+	}
+	if db.opts.ReadOnly {
+		return writeOptions{}, errs.New(errs.ReadOnly, "the database was opened read-only")
+	}
+	return makeWriteOptions(options)
+}
+
+func errNoCondition() error {
+	return errs.New(errs.InvalidInput, "IfChanged is for a write to one existing entry; in a commit it is a field of its entries")
+}
+
+// begin reads the counters of the store.
+func (t *tx) begin() error {
+	meta, ok, err := layout.ReadMeta(t.w)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errs.New(errs.Corrupt, "the store has lost its counters")
+	}
+	t.meta, t.sources = meta, make(map[int64]*sourceTx)
+	t.clock = t.db.opts.Now().UnixMilli()
+	t.now = max(t.clock, meta.Time)
+	return nil
+}
+
+// wrote makes what a write has done known.
+func (db *DB) wrote(t *tx, commit int64) {
 	defer db.bell.ring()
 	if t.sends {
 		defer db.outbox.news(db)
@@ -86,7 +115,7 @@ func (db *DB) write(ctx context.Context, options []WriteOption, fn func(*tx) err
 	for {
 		last := db.published.Load()
 		if commit <= last || db.published.CompareAndSwap(last, commit) {
-			return commit, nil
+			return
 		}
 	}
 }
@@ -127,6 +156,7 @@ type sourceTx struct {
 	columnsMoved     bool
 	met              []bool // by number: the columns that meet has added
 	flushed          bool
+	imaged           bool // the images of what is removed are there already
 }
 
 // source returns a data source for writing; one in the trash only if trashed.
@@ -313,15 +343,22 @@ func (st *sourceTx) replace(before, after *layout.Record) error {
 
 // remove deletes the entry found.
 func (st *sourceTx) remove(before *layout.Record) error {
-	st.deleted = append(st.deleted, before.ID)
-	if err := history.WriteImage(st.t.w, st.id, st.t.commit(), before); err != nil {
+	if err := st.leave(before); err != nil {
 		return err
 	}
-	if err := st.unlist(before); err != nil {
-		return err
+	return st.t.w.Delete(layout.Entries, layout.EntryKey(st.id, before.ID))
+}
+
+// leave is remove for an entry whose key is deleted with others.
+func (st *sourceTx) leave(before *layout.Record) error {
+	st.deleted = append(st.deleted, before.ID)
+	if !st.imaged {
+		if err := history.WriteImage(st.t.w, st.id, st.t.commit(), before); err != nil {
+			return err
+		}
 	}
 	st.head.Count--
-	return st.t.w.Delete(layout.Entries, layout.EntryKey(st.id, before.ID))
+	return st.unlist(before)
 }
 
 // store writes an entry, its place in the order and its part of the digest.

@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -22,19 +23,31 @@ func (ds *DataSource) Index(ctx context.Context, column string) ([]any, error) {
 // of first appearance (spec 2.4). A name may be a path into nested values. Null
 // and absent are left out; an array contributes its elements, one level deep; two
 // values are the same when they are equal as JSON. An unknown column gives an
-// empty list. Values are as Entry.Lookup's.
+// empty list. Values are as Entry.Lookup's; IndexesJSON keeps their digits.
 func (ds *DataSource) Indexes(ctx context.Context, columns ...string) (map[string][]any, error) {
+	return distinct(ctx, ds, columns, document.Value.Go)
+}
+
+// IndexesJSON is Indexes with the values as JSON text, as they were written where each
+// appeared first: numbers with the digits they were given, keys in their order. So of
+// 1.10 and 1.1, which are one value, the text is that of whichever comes first.
+func (ds *DataSource) IndexesJSON(ctx context.Context, columns ...string) (map[string][]json.RawMessage, error) {
+	return distinct(ctx, ds, columns, func(v document.Value) json.RawMessage { return document.AppendJSON(nil, v) })
+}
+
+// distinct returns the distinct values of columns as take makes them of stored ones.
+func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take func(document.Value) T) (map[string][]T, error) {
 	ds, err := ds.selectingAll(ctx)
 	if err != nil {
 		return nil, err
 	}
 	rd := ds.read()
 	defer rd.close()
-	sets := make([]*valueSet, 0, len(columns))
-	known := make(map[string]*valueSet, len(columns))
+	sets := make([]*valueSet[T], 0, len(columns))
+	known := make(map[string]*valueSet[T], len(columns))
 	for _, name := range columns {
 		if known[name] == nil {
-			known[name] = &valueSet{path: query.ParsePath(name), values: []any{}, seen: make(map[string]struct{})}
+			known[name] = &valueSet[T]{path: query.ParsePath(name), take: take, values: []T{}, seen: make(map[string]struct{})}
 			sets = append(sets, known[name])
 		}
 	}
@@ -59,7 +72,7 @@ func (ds *DataSource) Indexes(ctx context.Context, columns ...string) (map[strin
 			return nil, err
 		}
 	}
-	lists := make(map[string][]any, len(sets))
+	lists := make(map[string][]T, len(sets))
 	for name, s := range known {
 		lists[name] = s.values
 	}
@@ -67,16 +80,17 @@ func (ds *DataSource) Indexes(ctx context.Context, columns ...string) (map[strin
 }
 
 // valueSet gathers the distinct values of one column.
-type valueSet struct {
+type valueSet[T any] struct {
 	path   query.Path
 	bound  *query.BoundPath
-	values []any
+	take   func(document.Value) T
+	values []T
 	seen   map[string]struct{}
 	key    []byte
 }
 
 // addValue adds a value, or the elements of an array.
-func (s *valueSet) addValue(v document.Value) bool {
+func (s *valueSet[T]) addValue(v document.Value) bool {
 	if v.Kind() != document.Array {
 		s.add(v)
 		return true
@@ -87,7 +101,7 @@ func (s *valueSet) addValue(v document.Value) bool {
 	return true
 }
 
-func (s *valueSet) add(v document.Value) {
+func (s *valueSet[T]) add(v document.Value) {
 	if k := v.Kind(); k == document.Null || k == document.Absent {
 		return
 	}
@@ -96,5 +110,5 @@ func (s *valueSet) add(v document.Value) {
 		return
 	}
 	s.seen[string(s.key)] = struct{}{}
-	s.values = append(s.values, v.Go())
+	s.values = append(s.values, s.take(v))
 }

@@ -388,6 +388,9 @@ func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, opt
 	if err := ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
+	if plain, err := ds.takesRows(ctx, b, options); err != nil || plain {
+		return ds.bulkRows(ctx, data, b, options, err)
+	}
 	var judged goes
 	if b.replace && !ds.db.as.Unrestricted() {
 		var err error
@@ -407,28 +410,10 @@ func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, opt
 	if err != nil {
 		return BulkResult{}, err
 	}
-	run := !b.replace && !b.file
-	if opts.runHooks != nil {
-		run = *opts.runHooks
-	}
 	var result BulkResult
-	version, err := ds.insertRows(ctx, data, run, options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
-		st.begin("import")
-		if b.replace {
-			if err := st.removeAll(nil, judged); err != nil {
-				return nil, err
-			}
-		}
-		if b.replace && b.columns != nil {
-			st.setColumns(b.columns)
-		} else {
-			st.addColumns(b.columns)
-		}
-		recs, err := st.insertAll(r, nil)
-		result.IDs = make([]int64, len(recs))
-		for i := range recs {
-			result.IDs[i] = recs[i].ID
-		}
+	version, err := ds.insertRows(ctx, data, b.runsHooks(opts), options, func(st *sourceTx, r *rows) ([]layout.Record, error) {
+		recs, err := st.load(r, b, judged)
+		result.IDs = recordIDs(recs)
 		return recs, err
 	})
 	if err != nil {

@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/internal/document"
@@ -115,15 +118,16 @@ func importEntries(c *call) error {
 	if b.media == multipartType {
 		return c.importFile(ds, b, source)
 	}
-	in, err := c.readBulk(b)
-	if err != nil {
+	in := &bulk{rows: ds.Bulk()}
+	defer in.rows.Close()
+	if err := c.readBulk(in, b); err != nil {
 		return err
 	}
 	switch {
 	case in.append == nil || !*in.append:
-		_, err = ds.ReplaceWith(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
-	case len(in.rows) > 0:
-		_, err = ds.Append(c.r.Context(), in.rows, c.importer(source, in.runHooks)...)
+		_, err = in.rows.ReplaceWith(c.r.Context(), c.importer(source, in.runHooks)...)
+	case in.rows.Len() > 0:
+		_, err = in.rows.Append(c.r.Context(), c.importer(source, in.runHooks)...)
 	}
 	if err != nil {
 		return err
@@ -308,20 +312,47 @@ func deleteEntry(c *call) error {
 	return c.json(http.StatusOK, struct{}{})
 }
 
+// readCommit reads the body of a commit, of which JSON is read entry by entry as it comes in, and
+// what the query string adds to it.
+func (c *call) readCommit() (siftdb.Commit, error) {
+	var none siftdb.Commit
+	fallback, err := c.queryOptions("append", "runHooks", "returnEntries", "source")
+	if err != nil {
+		return none, err
+	}
+	b, err := c.open()
+	if err != nil {
+		return none, err
+	}
+	var in io.Reader = b
+	switch b.media {
+	case "":
+		in = strings.NewReader("{}")
+	case formType:
+		text, err := b.all()
+		if err != nil {
+			return none, err
+		}
+		f, err := parseBodyForm(text)
+		if err != nil {
+			return none, err
+		}
+		if text, err = f.appendObject(nil, "", option); err != nil {
+			return none, err
+		}
+		in = bytes.NewReader(text)
+	}
+	what, err := siftdb.ReadCommit(in, fallback)
+	return what, jsonError(err)
+}
+
 // commit is POST <ds>/commit.
 func commit(c *call) error {
 	ds, _, err := c.source()
 	if err != nil {
 		return err
 	}
-	text, err := c.optionsText()
-	if err == nil {
-		text, err = c.withFallbacks(text, "append", "runHooks", "returnEntries", "source")
-	}
-	if err != nil {
-		return err
-	}
-	what, err := siftdb.ParseCommit(text)
+	what, err := c.readCommit()
 	if err != nil {
 		return err
 	}
@@ -364,7 +395,7 @@ func indexes(c *call) error {
 	if err != nil {
 		return err
 	}
-	values, err := ds.Indexes(c.r.Context(), columns...)
+	values, err := ds.IndexesJSON(c.r.Context(), columns...)
 	if err != nil {
 		return err
 	}
@@ -374,14 +405,17 @@ func indexes(c *call) error {
 		if i > 0 {
 			s.text(",")
 		}
-		s.buf = append(appendString(s.buf, column), ':')
-		list := values[column]
-		if list == nil {
-			list = []any{}
+		s.buf = append(appendString(s.buf, column), ':', '[')
+		for n, value := range values[column] {
+			if n > 0 {
+				s.text(",")
+			}
+			s.buf = append(s.buf, value...)
+			if err := s.flush(streamBuffer); err != nil {
+				return err
+			}
 		}
-		if err := s.value(list); err != nil {
-			return err
-		}
+		s.text("]")
 	}
 	s.text("}}")
 	return s.close()

@@ -1,10 +1,8 @@
 package rest
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 
 	"github.com/siftdb/siftdb"
 	"github.com/siftdb/siftdb/internal/document"
@@ -12,33 +10,33 @@ import (
 
 // bulk is the body of an import: flat rows, and what to do with them.
 type bulk struct {
-	rows     []any // nil when the body has no entries
+	rows     *siftdb.Bulk
+	given    bool // the body has entries
 	append   *bool
 	runHooks *bool
 }
 
-// readBulk reads the body of an import. JSON is taken apart row by row as it comes in, so that the
-// text as a whole is never in memory.
-func (c *call) readBulk(b *body) (*bulk, error) {
-	in := new(bulk)
+// readBulk reads the body of an import. JSON is taken apart row by row as it comes in, so that
+// neither the text nor the rows as a whole are in memory.
+func (c *call) readBulk(in *bulk, b *body) error {
 	var err error
 	switch b.media {
 	case "":
 	case formType:
 		err = in.readForm(b)
 	default:
-		err = in.readJSON(json.NewDecoder(b))
+		err = in.readJSON(document.NewStream(b))
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if in.rows == nil {
-		return nil, invalid("entries is required, and must be an array of objects.")
+	if !in.given {
+		return invalid("entries is required, and must be an array of objects.")
 	}
 	if in.append == nil {
 		value, given, err := c.query.flag("append")
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if given {
 			in.append = &value
@@ -47,7 +45,7 @@ func (c *call) readBulk(b *body) (*bulk, error) {
 	if in.runHooks == nil {
 		in.runHooks, err = c.askedHooks()
 	}
-	return in, err
+	return err
 }
 
 // runsHooks is what an import is told by runHooks: whether the hooks of inserts run.
@@ -95,7 +93,7 @@ func (c *call) importer(source string, runHooks *bool) []siftdb.WriteOption {
 }
 
 // importFile is an import of a file, the part file of a multipart body: CSV or JSON (spec Q15). The
-// part append may come before or after it. As the rows of an import are, the file is held in memory.
+// part append may come before or after it.
 func (c *call) importFile(ds *siftdb.DataSource, b *body, source string) error {
 	more, given, err := c.query.flag("append")
 	if err != nil {
@@ -105,15 +103,20 @@ func (c *call) importFile(ds *siftdb.DataSource, b *body, source string) error {
 	if err != nil {
 		return err
 	}
-	var file []byte
+	var rows *siftdb.Bulk
+	defer func() {
+		if rows != nil {
+			rows.Close()
+		}
+	}()
 	for part, err := range c.parts(b) {
 		switch {
 		case err != nil:
 			return err
-		case part.Content != nil && (part.Name != "file" || file != nil):
+		case part.Content != nil && (part.Name != "file" || rows != nil):
 			return invalid("An import takes one file, in the part file.")
 		case part.Content != nil:
-			if file, err = io.ReadAll(part.Content); err != nil {
+			if rows, err = ds.BulkFile(part.Content, siftdb.ImportAuto); err != nil {
 				return err
 			}
 		case part.Name == "append":
@@ -122,10 +125,14 @@ func (c *call) importFile(ds *siftdb.DataSource, b *body, source string) error {
 			}
 		}
 	}
-	if file == nil {
+	if rows == nil {
 		return invalid("The part file is required: a CSV or JSON file with a file name.")
 	}
-	if _, err = ds.Import(c.r.Context(), bytes.NewReader(file), siftdb.ImportOptions{Append: more}, c.importer(source, hooks)...); err != nil {
+	write := rows.ReplaceWith
+	if more {
+		write = rows.Append
+	}
+	if _, err = write(c.r.Context(), c.importer(source, hooks)...); err != nil {
 		return err
 	}
 	return c.nothing()
@@ -163,9 +170,7 @@ func (in *bulk) set(key string, v document.Value) error {
 	}
 	switch key {
 	case "entries":
-		rows, err := flatRows(v)
-		in.rows = rows
-		return err
+		return in.addRows(v)
 	case "append":
 		if v.Kind() != document.Bool {
 			return invalid("append must be true or false.")
@@ -180,6 +185,18 @@ func (in *bulk) set(key string, v document.Value) error {
 	return nil
 }
 
+// addRows takes the members of an array of objects.
+func (in *bulk) addRows(v document.Value) error {
+	list, err := flatRows(v)
+	for _, row := range list {
+		if err := in.rows.Add(row); err != nil {
+			return err
+		}
+	}
+	in.given = true
+	return err
+}
+
 // flatRows returns the members of an array of objects.
 func flatRows(v document.Value) ([]any, error) {
 	if v.Kind() != document.Array {
@@ -188,99 +205,64 @@ func flatRows(v document.Value) ([]any, error) {
 	rows := make([]any, 0, v.Len())
 	for row := range v.Items() {
 		if row.Kind() != document.Object {
-			return nil, invalid("entries must be an array of objects; member " + itoa(int64(len(rows))) + " is none.")
+			return nil, noObject(len(rows))
 		}
 		rows = append(rows, row)
 	}
 	return rows, nil
 }
 
-// readJSON reads a JSON body. Rows stay text, which the database reads.
-func (in *bulk) readJSON(dec *json.Decoder) error {
-	begin, err := dec.Token()
-	if err != nil {
-		return jsonError(err)
-	}
-	if begin != json.Delim('{') {
-		return invalid("The body must be an object.")
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return jsonError(err)
+func noObject(member int) error {
+	return invalid("entries must be an array of objects; member " + itoa(int64(member)) + " is none.")
+}
+
+// readJSON reads a JSON body.
+func (in *bulk) readJSON(text *document.Stream) error {
+	err := text.Fields(func(name string) error {
+		if name == "entries" {
+			return in.readRows(text)
 		}
-		if key == "entries" {
-			err = in.readRows(dec)
-		} else {
-			err = in.readOption(dec, key)
-		}
+		value, err := text.Value()
 		if err != nil {
 			return err
 		}
-	}
-	if _, err := dec.Token(); err != nil { // the closing brace
-		return jsonError(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		if err == nil {
-			return invalid("Something follows the end of the JSON body.")
+		v, err := document.Parse(value, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
+		if err != nil {
+			return err
 		}
-		return jsonError(err)
+		return in.set(name, v)
+	})
+	if err == nil {
+		err = text.End()
 	}
-	return nil
-}
-
-func (in *bulk) readOption(dec *json.Decoder, key json.Token) error {
-	var text json.RawMessage
-	if err := dec.Decode(&text); err != nil {
-		return jsonError(err)
-	}
-	v, err := document.Parse(text, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
-	if err != nil {
-		return err
-	}
-	name, _ := key.(string)
-	return in.set(name, v)
-}
-
-// readRows reads the array of rows.
-func (in *bulk) readRows(dec *json.Decoder) error {
-	var row json.RawMessage
-	if !dec.More() {
-		return invalid("entries must be an array of objects.")
-	}
-	token, err := dec.Token()
-	if err != nil {
-		return jsonError(err)
-	}
-	if token != json.Delim('[') {
-		return invalid("entries must be an array of objects.")
-	}
-	in.rows = []any{} // of a repeated key the last one counts
-	for dec.More() {
-		row = nil
-		if err := dec.Decode(&row); err != nil {
-			return jsonError(err)
-		}
-		if row[0] != '{' {
-			return invalid("entries must be an array of objects; member " + itoa(int64(len(in.rows))) + " is none.")
-		}
-		in.rows = append(in.rows, row)
-	}
-	_, err = dec.Token()
 	return jsonError(err)
 }
 
-// jsonError tells text that is no JSON from text that did not arrive.
+// readRows reads the array of rows.
+func (in *bulk) readRows(text *document.Stream) error {
+	if c, err := text.Peek(); err == nil && c != '[' {
+		return invalid("entries must be an array of objects.")
+	}
+	in.rows.Reset() // of a repeated key the last one counts
+	in.given = true
+	return text.Items(func() error {
+		if c, err := text.Peek(); err == nil && c != '{' && c != ']' && c != ',' {
+			return noObject(in.rows.Len())
+		}
+		row, err := text.Value()
+		if err != nil {
+			return err
+		}
+		return in.rows.Add(json.RawMessage(row))
+	})
+}
+
+// jsonError tells text that is no JSON, which has been said, from text that did not arrive.
 func jsonError(err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &syntax) && syntax.Offset > 0:
-		return invalid("invalid JSON: " + syntax.Error() + ", at byte " + itoa(syntax.Offset))
-	case errors.As(err, &syntax):
-		return invalid("invalid JSON: " + syntax.Error())
+	var said *siftdb.Error
+	var own *problem
+	if err == nil || errors.As(err, &said) || errors.As(err, &own) {
+		return err
 	}
 	return readError(err)
 }

@@ -278,7 +278,7 @@ func createSource(c *call) error {
 // alone: clients put back whole objects.
 func (c *call) spec(body document.Value) (siftdb.DataSourceSpec, error) {
 	a := attributesOf(body)
-	spec := siftdb.DataSourceSpec{Type: a.text("type"), Public: a.flag("public"), Bundle: a.flag("bundle"),
+	spec := siftdb.DataSourceSpec{Type: a.text("type"), Public: a.flag("public"), PublicNull: a.null("public"), Bundle: a.flag("bundle"),
 		Columns: a.texts("columns"), AppCapabilities: a.json("appCapabilities"), Hooks: a.json("hooks"),
 		Definition: a.json("definition"), AccessRules: a.json("accessRules")}
 	if name := a.text("name"); name != nil {
@@ -333,7 +333,7 @@ func updateSource(c *call) error {
 		return err
 	}
 	a := attributesOf(body)
-	change := siftdb.DataSourceUpdate{Name: a.text("name"), Type: a.clearText("type"), Public: a.clearFlag("public"), AppID: a.clearID("appId"),
+	change := siftdb.DataSourceUpdate{Name: a.text("name"), Type: a.clearText("type"), Public: a.flag("public"), PublicNull: a.null("public"), AppID: a.clearID("appId"),
 		Bundle: a.clearFlag("bundle"), Encrypted: a.flag("encrypted"), Columns: a.texts("columns"), NewColumns: a.texts("newColumns"),
 		AppCapabilities: a.json("appCapabilities"), Hooks: a.json("hooks"), Definition: a.json("definition"), AccessRules: a.json("accessRules")}
 	if a.err != nil {

@@ -54,19 +54,11 @@ func restoreSource(c *call) error {
 
 // purgeSource is DELETE v1/data-sources/deleted/<id>. What is not in the trash stays.
 func purgeSource(c *call) error {
-	ctx := c.r.Context()
 	id, err := c.trashID()
+	if err == nil {
+		err = c.db.PurgeTrashed(c.r.Context(), id)
+	}
 	if err != nil {
-		return err
-	}
-	list, err := c.db.DataSources(ctx, siftdb.ListOptions{Trashed: true})
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(list, func(i siftdb.DataSourceInfo) bool { return i.ID == id }) {
-		return notInTrash(c.params["id"])
-	}
-	if err := c.db.Purge(ctx, id); err != nil {
 		return err
 	}
 	return c.json(http.StatusOK, struct{}{})

@@ -42,6 +42,14 @@ func (e *Encoder) Proposed() []string {
 	return e.w.proposed[:n:n]
 }
 
+// Retract takes back all proposals beyond the first n. The documents that have them must be
+// dropped.
+func (e *Encoder) Retract(n int) {
+	e.w.proposed = slices.Clone(e.w.proposed) // the old list may be in use
+	e.w.forget(n)
+	e.names = nil
+}
+
 // Names returns the dictionary that the documents made so far need: the base with the
 // proposed names. It is the base itself as long as nothing is proposed.
 func (e *Encoder) Names() *Names {

@@ -11,12 +11,18 @@
 //	catalog   04 hash of name:8 source:4                 nothing; finds a data source by name
 //	catalog   05 block:8                                 the data source that owns a block of ids
 //	catalog   06 source:4                                SourceKeys: what the data source is encrypted with
+//	catalog   07 source:4                                nothing; a bulk write is under way, or broke off
 //	entry     source:4 entry:8                           Record: the entry as it is now
 //	order     source:4 ordered double:8 entry:8          nothing; lists entries whose order is not 0
 //	image     source:4 entry:8 version:8                 Record: the entry as that version found it
 //	version   source:4 version:8                         history.Version: what a write did
 //	outbox    source:4 delivery:16                       Delivery: what a hook has to send, or failed to
 //	due       source:4 hook:2 due:8 commit:8 delivery:16 nothing; lists deliveries that are to be tried
+//
+// An entry counts when its id is below the head's NextID, an image when its version is at
+// most Meta's Commit, a block when it is below Meta's NextBlock. A bulk write in several
+// transactions writes beyond these, marks the data source, and moves the counters in the
+// end; what is there without having been counted is swept.
 //
 // Numbers in keys are big-endian, so that keys sort as the numbers do. Every
 // value that is not empty stands in an envelope of package document, whose

@@ -35,6 +35,7 @@ const (
 	kindByName  = 0x04
 	kindBlock   = 0x05
 	kindKeys    = 0x06
+	kindStaged  = 0x07
 )
 
 // MaxSource is the largest id of a data source.
@@ -129,6 +130,19 @@ func KeysRange() (from, to []byte) { return []byte{kindKeys}, []byte{kindKeys + 
 
 // IsKeysKey reports whether a key of the catalog is a KeysKey.
 func IsKeysKey(key []byte) bool { return len(key) == 5 && key[0] == kindKeys }
+
+// StagedKey is the key that says that a data source may have entries, images and blocks
+// which do not count, or not yet.
+func StagedKey(source int64) []byte { return sourceKey(kindStaged, source) }
+
+// Staged returns the data sources that have a StagedKey.
+func Staged(r storage.Reader) (list []int64, err error) {
+	c := r.Scan(Catalog, []byte{kindStaged}, []byte{kindStaged + 1}, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		list = append(list, SourceOf(key))
+	}
+	return list, c.Err()
+}
 
 // SourceOf returns the data source in a head or definition key.
 func SourceOf(key []byte) int64 {

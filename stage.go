@@ -1,0 +1,298 @@
+package siftdb
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// staging is a bulk write that is too large for one transaction. While it lasts nobody
+// else writes, so the id of its commit is known from the beginning. Its rows, and the
+// images of what it replaces, are written in as many transactions as it takes; the
+// counters of the data source and of the store stay as they are. So nobody sees the
+// rows: their ids are not given out yet, and they are touched by a commit that is to
+// come. The last transaction moves the counters, which makes all of it count at once.
+//
+// A mark in the catalog tells that there are such rows. When a staging fails they are
+// swept before anybody else writes, after a crash as the database is opened.
+type staging struct {
+	ds *DataSource
+	t  *tx // what it has come to; the transactions work on copies
+}
+
+// stage makes a bulk write in several transactions.
+func (ds *DataSource) stage(ctx context.Context, g *gathered, b bulkWrite, opts writeOptions) (result BulkResult, err error) {
+	db := ds.db
+	if err := db.turnstile.close(ctx); err != nil {
+		return result, err
+	}
+	defer db.turnstile.open()
+	if err := db.sweepStaged(ctx); err != nil {
+		return result, err
+	}
+	s := &staging{ds: ds, t: &tx{db: db, opts: opts}}
+	commit, err := s.run(ctx, g, b)
+	if err != nil {
+		db.unswept.Store(true)
+		return result, errors.Join(err, ignoreClosed(db.sweepStaged(context.WithoutCancel(ctx))))
+	}
+	db.wrote(s.t, commit)
+	result.IDs = make([]int64, 0, g.count)
+	for id := range s.t.sources[ds.id].inserted.All() {
+		result.IDs = append(result.IDs, id)
+	}
+	result.Version = commit
+	return result, nil
+}
+
+// ignoreClosed leaves out that nothing can be swept, where the next open does it.
+func ignoreClosed(err error) error {
+	if errors.Is(err, ErrClosed) || errors.Is(err, ErrReadOnly) {
+		return nil
+	}
+	return err
+}
+
+func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int64, err error) {
+	err = s.step(ctx, func(t *tx) error {
+		if err := t.begin(); err != nil {
+			return err
+		}
+		st, err := t.source(s.ds.id, false)
+		if err != nil {
+			return err
+		}
+		st.begin("import")
+		st.nameColumns(b)
+		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
+	})
+	for docs, failed := range g.batches(s.ds.db.sizes.bytes) {
+		if err == nil {
+			err = failed
+		}
+		if err == nil {
+			err = s.step(ctx, func(t *tx) error {
+				_, err := t.sources[s.ds.id].insertAnew(g.batch(docs))
+				return err
+			})
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if err == nil && b.replace {
+		err = s.images(ctx)
+	}
+	if err != nil {
+		return 0, err
+	}
+	err = s.step(ctx, func(t *tx) error {
+		st := t.sources[s.ds.id]
+		if b.replace {
+			if err := st.removeAll(nil, nil); err != nil {
+				return err
+			}
+		}
+		if err := t.w.Delete(layout.Catalog, layout.StagedKey(st.id)); err != nil {
+			return err
+		}
+		t.now = max(t.now, t.db.opts.Now().UnixMilli()) // it is only seen from now on
+		commit, err = t.finish()
+		return err
+	})
+	return commit, err
+}
+
+// insertAnew is insertAll for rows whose names may have moved.
+func (st *sourceTx) insertAnew(r *rows) ([]layout.Record, error) {
+	docs, err := st.confirm(r)
+	if errors.Is(err, errStale) {
+		if r, err = restate(r, st.src.names); err == nil {
+			docs, err = st.confirm(r)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return st.insertDocs(docs, nil)
+}
+
+// images writes the images of all entries that the data source has.
+func (s *staging) images(ctx context.Context) error {
+	for next, done := int64(0), false; !done; {
+		from := next
+		err := s.step(ctx, func(t *tx) (err error) {
+			next, done, err = t.sources[s.ds.id].imagesFrom(from)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// imagesFrom writes the images of some entries, and returns where to go on.
+func (st *sourceTx) imagesFrom(from int64) (next int64, done bool, err error) {
+	st.imaged = true
+	lo, _ := layout.EntryRange(st.id, from)
+	c := st.t.w.Scan(layout.Entries, lo, layout.EntryKey(st.id, st.found.NextID), false)
+	var rec layout.Record
+	size := 0
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		if size += len(value); size > st.t.db.sizes.bytes && size > len(value) {
+			return layout.EntryID(key), false, nil
+		}
+		if err := rec.DecodeEntry(key, value); err != nil {
+			return 0, false, err
+		}
+		if err := history.WriteImage(st.t.w, st.id, st.t.commit(), &rec); err != nil {
+			return 0, false, err
+		}
+	}
+	return 0, true, c.Err()
+}
+
+// step runs one transaction. It works on a copy of what the staging has come to, since
+// it may run again.
+func (s *staging) step(ctx context.Context, fn func(*tx) error) error {
+	var next *tx
+	err := s.ds.db.store.Update(ctx, func(w storage.Writer) error {
+		next = s.t.copy(w)
+		return fn(next)
+	})
+	if err != nil {
+		return fromStorage(err)
+	}
+	s.t = next
+	return nil
+}
+
+// copy returns a write that goes on from this one with another writer.
+func (t *tx) copy(w storage.Writer) *tx {
+	other := *t
+	other.w = w
+	other.sources = make(map[int64]*sourceTx, len(t.sources))
+	for id, st := range t.sources {
+		own, src := *st, *st.src
+		if st.columnsMoved {
+			src.columns, src.columnSet = slices.Clone(src.columns), maps.Clone(src.columnSet)
+		}
+		own.t, own.src = &other, &src
+		own.inserted, own.met = slices.Clone(st.inserted), slices.Clone(st.met)
+		own.updated, own.deleted = slices.Clone(st.updated), slices.Clone(st.deleted)
+		other.sources[id] = &own
+	}
+	return &other
+}
+
+// sweepStaged removes what a staging has left behind that did not end. Nobody else may
+// write meanwhile.
+func (db *DB) sweepStaged(ctx context.Context) error {
+	if !db.unswept.Load() {
+		return nil
+	}
+	var left []int64
+	err := db.store.View(ctx, func(r storage.Reader) (err error) {
+		left, err = layout.Staged(r)
+		return err
+	})
+	for _, id := range left {
+		if err == nil {
+			err = db.sweepSource(ctx, id)
+		}
+	}
+	if err == nil {
+		db.unswept.Store(false)
+	}
+	return fromStorage(err)
+}
+
+// sweepSource is sweepStaged for one data source: its entries with ids, and images of
+// commits, that were not given out, and the blocks of the former. The mark goes last.
+func (db *DB) sweepSource(ctx context.Context, id int64) error {
+	for done := false; !done; {
+		err := db.store.Update(ctx, func(w storage.Writer) (err error) {
+			done, err = sweepPart(w, id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepPart removes some of what is left, and returns true when that was all.
+func sweepPart(w storage.Writer, id int64) (done bool, err error) {
+	meta, _, err := layout.ReadMeta(w)
+	if err != nil {
+		return false, err
+	}
+	head, _, err := layout.ReadHead(w, id)
+	if err != nil {
+		return false, err
+	}
+	lo, hi := layout.EntryRange(id, head.NextID)
+	c := w.Scan(layout.Entries, lo, hi, false)
+	if key, _, ok := c.Next(); ok {
+		end := (layout.EntryID(key)/layout.BlockSize + 4) * layout.BlockSize
+		return false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
+	}
+	if err := c.Err(); err != nil {
+		return false, err
+	}
+	if more, err := sweepImages(w, id, meta.Commit); more || err != nil {
+		return false, err
+	}
+	_, end := layout.BlockRange()
+	if err := w.DeleteRange(layout.Catalog, layout.BlockKey(meta.NextBlock), end); err != nil {
+		return false, err
+	}
+	return true, w.Delete(layout.Catalog, layout.StagedKey(id))
+}
+
+// sweptAtOnce is how many images go in one transaction.
+const sweptAtOnce = 50_000
+
+// sweepImages removes some images of commits that were not made, and reports whether
+// there may be more.
+func sweepImages(w storage.Writer, id, last int64) (more bool, err error) {
+	n := 0
+	lo, hi := layout.Prefix(id)
+	c := w.Scan(layout.Images, lo, hi, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		if layout.ImageVersion(key) <= last {
+			continue
+		}
+		if n++; n > sweptAtOnce {
+			return true, nil
+		}
+		if err := w.Delete(layout.Images, key); err != nil {
+			return false, err
+		}
+	}
+	return false, c.Err()
+}
+
+// enter lets a write in: not while a bulk write in several transactions goes on, and not
+// before what one has left behind is gone. Whoever was let in leaves the turnstile.
+func (db *DB) enter(ctx context.Context) error {
+	if db.unswept.Load() {
+		if err := db.turnstile.close(ctx); err != nil {
+			return err
+		}
+		err := db.sweepStaged(ctx)
+		db.turnstile.open()
+		if err != nil {
+			return errs.Wrap(errs.Unavailable, err, "what a bulk write that failed has left behind cannot be removed")
+		}
+	}
+	return db.turnstile.enter(ctx)
+}
