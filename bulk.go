@@ -73,12 +73,21 @@ func (b *Bulk) write(ctx context.Context, options []WriteOption) (BulkResult, er
 	if err := b.ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
-	plain, err := b.ds.takesRows(ctx, b.how, options)
-	if err != nil {
-		return BulkResult{}, err
-	}
-	if plain {
-		return b.ds.store(ctx, b.rows, b.how, options)
+	for range maxTries {
+		plain, err := b.ds.takesRows(ctx, &b.how, options)
+		if err != nil {
+			return BulkResult{}, err
+		}
+		if !plain {
+			break
+		}
+		result, err := b.ds.store(ctx, b.rows, b.how, options)
+		if !errors.Is(err, errMoved) {
+			return result, err
+		}
+		if err := b.ds.db.reload(ctx, b.ds.id); err != nil {
+			return BulkResult{}, err
+		}
 	}
 	data, err := b.rows.values()
 	if err != nil {
@@ -126,8 +135,9 @@ func (b bulkWrite) runsHooks(opts writeOptions) bool {
 }
 
 // takesRows reports whether rows can be stored without looking at them together: no
-// rules apply, and no hooks run.
-func (ds *DataSource) takesRows(ctx context.Context, b bulkWrite, options []WriteOption) (bool, error) {
+// rules apply, and no hooks run. The write has to confirm b.hooks.
+func (ds *DataSource) takesRows(ctx context.Context, b *bulkWrite, options []WriteOption) (bool, error) {
+	b.hooks = nil
 	if !ds.db.as.Unrestricted() {
 		return false, nil
 	}
@@ -135,8 +145,9 @@ func (ds *DataSource) takesRows(ctx context.Context, b bulkWrite, options []Writ
 	if err != nil || !b.runsHooks(opts) {
 		return true, err
 	}
-	_, chain, err := ds.hooked(ctx)
-	return !chain.Has(hooks.BeforeSave) && !chain.Has(hooks.Insert), err
+	h, err := ds.hooking(ctx, opts.source)
+	b.hooks = h
+	return !h.runs(hooks.Insert), err
 }
 
 // bulkRows is bulk for rows that need not be looked at. failed is what has gone wrong
@@ -184,6 +195,9 @@ func (ds *DataSource) store(ctx context.Context, g *gathered, b bulkWrite, optio
 		result.Version, err = ds.db.write(ctx, options, func(t *tx) error {
 			st, err := t.source(ds.id, false)
 			if err != nil {
+				return err
+			}
+			if err := b.hooks.confirm(st); err != nil {
 				return err
 			}
 			recs, err := st.load(r, b, nil)

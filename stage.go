@@ -68,6 +68,9 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		if err != nil {
 			return err
 		}
+		if err := b.hooks.confirm(st); err != nil {
+			return err
+		}
 		st.begin("import")
 		st.nameColumns(b)
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})

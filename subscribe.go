@@ -329,7 +329,7 @@ func (s *Subscription) wait(ctx context.Context, ring <-chan struct{}) error {
 // there was anything.
 func (s *Subscription) step(ctx context.Context) (bool, error) {
 	s.mu.Lock()
-	sc, events, turns, behind := s.scope, s.events, s.turns, s.caught < s.turns
+	sc, turns, behind := s.scope, s.turns, s.caught < s.turns
 	paused := s.status != SubscriptionActive
 	s.mu.Unlock()
 	if paused {
@@ -353,8 +353,9 @@ func (s *Subscription) step(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if !s.begin(turns) {
-		return true, nil // paused, ended or resumed meanwhile: it is read again then
+	events, ok := s.begin(turns, sc)
+	if !ok {
+		return true, nil // paused, ended, resumed or given other options meanwhile: it is read again then
 	}
 	if c, any := report(sp.to, list, events); any {
 		if err := s.fn(c); err != nil {
@@ -366,11 +367,12 @@ func (s *Subscription) step(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// begin reports whether the subscription may report what it has read since a turn.
-func (s *Subscription) begin(turns int) bool {
+// begin returns the events to report, and whether the subscription may report what it has
+// read since a turn, and with a scope.
+func (s *Subscription) begin(turns int, sc *scope) (events []EventKind, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.status == SubscriptionActive && s.turns == turns
+	return s.events, s.status == SubscriptionActive && s.turns == turns && s.scope == sc
 }
 
 // caughtUp notes that nothing is left of what was missed before a turn.

@@ -371,6 +371,7 @@ type bulkWrite struct {
 	replace bool     // every other entry goes
 	file    bool     // the rows are those of a file
 	columns []string // of a file: the list becomes these, or gains them; nil for none
+	hooks   *hooking // that do nothing, and must not have changed; nil for a write without
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
@@ -379,16 +380,20 @@ func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options
 		if !errors.Is(err, errMoved) {
 			return result, err
 		}
+		if err := ds.db.reload(ctx, ds.id); err != nil {
+			return BulkResult{}, err
+		}
 	}
 	return BulkResult{}, ds.overtaken()
 }
 
-// bulkOnce is one try; errMoved when what goes is not what the rules judged.
+// bulkOnce is one try; errMoved when what goes is not what the rules judged, or the hooks
+// are others by now.
 func (ds *DataSource) bulkOnce(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {
 	if err := ds.writing(ctx); err != nil {
 		return BulkResult{}, err
 	}
-	if plain, err := ds.takesRows(ctx, b, options); err != nil || plain {
+	if plain, err := ds.takesRows(ctx, &b, options); err != nil || plain {
 		return ds.bulkRows(ctx, data, b, options, err)
 	}
 	var judged goes
