@@ -276,11 +276,11 @@ func TestUpdateAttributes(t *testing.T) {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
 	}
-	// A key that is null is cleared: what was public must not stay so (spec 1.3).
+	// A key that is null is cleared: what was public must not stay so. Null is kept (spec 1.3).
 	s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"public": true, "bundle": true}`).want(200)
 	s.ask("", "GET "+path(ds, "/data")).want(200)
 	r = s.ask(orgToken, "PUT "+path(ds, ""), asJSON, `{"public": null, "bundle": null}`).want(200)
-	if r.get("dataSource", "public") != false || r.get("dataSource", "bundle") != false {
+	if r.get("dataSource", "public") != nil || r.get("dataSource", "bundle") != false {
 		t.Errorf("after null: %s", r.body)
 	}
 	s.ask("", "GET "+path(ds, "/data")).want(401)
