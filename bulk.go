@@ -6,7 +6,10 @@ import (
 	"iter"
 
 	"github.com/siftdb/siftdb/hooks"
+	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
+	"github.com/siftdb/siftdb/security"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -17,12 +20,14 @@ import (
 // the rows are held in memory: in a database that lives there, where the rules must be
 // asked about them, and where hooks run on them.
 //
-// A Bulk is for one goroutine. It is used once, and must be closed.
+// A Bulk is for one goroutine. It must be closed, and is used up by a write, whether that
+// succeeds or not; Reset makes it a new one.
 type Bulk struct {
 	ds   *DataSource
 	rows *gathered
 	how  bulkWrite
 	err  error // of a row
+	used bool
 }
 
 // Bulk begins a bulk write. Nothing is written before Append or ReplaceWith is called.
@@ -33,6 +38,9 @@ func (ds *DataSource) Bulk() *Bulk {
 // Add adds a row: an object as for Insert. The row is not retained. An error names the
 // row, counted from 0; then nothing can be written any more until Reset.
 func (b *Bulk) Add(row any) error {
+	if b.used {
+		return usedUp()
+	}
 	if b.err == nil {
 		if err := b.rows.add(row); err != nil {
 			b.err = rowError(b.rows.count, err)
@@ -47,11 +55,33 @@ func (b *Bulk) Len() int { return b.rows.count }
 // Reset drops all rows.
 func (b *Bulk) Reset() {
 	b.rows.reset()
-	b.err = nil
+	b.err, b.used = nil, false
 }
 
-// Close lets go of the rows.
-func (b *Bulk) Close() { b.rows.close() }
+// Close lets go of the rows, which cannot be written any more.
+func (b *Bulk) Close() {
+	b.used = true
+	b.rows.close()
+}
+
+func usedUp() error {
+	return errs.New(errs.InvalidInput, "the rows of a bulk write have been written, or tried to be, and it has been closed")
+}
+
+// Allowed reports, before any row has been read, that the principal may not insert anything
+// into the data source, whatever it is: ErrDenied, ErrUnauthorised, ErrForbidden or
+// ErrNotFound. Nil does not say that the rows will be taken.
+func (b *Bulk) Allowed(ctx context.Context) error {
+	ds := b.ds
+	if err := ds.writing(ctx); err != nil || ds.db.as.Unrestricted() {
+		return err
+	}
+	src, err := ds.reach(ctx)
+	if err != nil {
+		return err
+	}
+	return src.hopeless(ds.db.as, security.Insert, false)
+}
 
 // Append adds each row as a new entry, as DataSource.Append does.
 func (b *Bulk) Append(ctx context.Context, options ...WriteOption) (BulkResult, error) {
@@ -66,6 +96,9 @@ func (b *Bulk) ReplaceWith(ctx context.Context, options ...WriteOption) (BulkRes
 }
 
 func (b *Bulk) write(ctx context.Context, options []WriteOption) (BulkResult, error) {
+	if b.used {
+		return BulkResult{}, usedUp()
+	}
 	defer b.Close()
 	if b.err != nil {
 		return BulkResult{}, b.err
@@ -217,16 +250,24 @@ func (ds *DataSource) store(ctx context.Context, g *gathered, b bulkWrite, optio
 	return BulkResult{}, ds.overtaken()
 }
 
-// isLarge reports whether the data source has so many entries that they are replaced in
-// several transactions.
+// isLarge reports whether the data source has so many entries, or so large ones, that they are
+// replaced in several transactions.
 func (ds *DataSource) isLarge(ctx context.Context) (large bool, err error) {
 	err = ds.db.view(ctx, func(r storage.Reader) error {
 		head, ok, err := layout.ReadHead(r, ds.id)
 		if err == nil && !ok {
 			err = unknownSource(ds.id)
 		}
-		large = head.Count >= ds.db.sizes.rows
-		return err
+		if large = head.Count >= ds.db.sizes.rows; err != nil || large {
+			return err
+		}
+		size := int64(0)
+		c := sealed.Raw(r).Scan(layout.Entries, layout.EntryKey(ds.id, 0), layout.EntryKey(ds.id, head.NextID), false)
+		for _, value, ok := c.Next(); ok && !large; _, value, ok = c.Next() {
+			size += int64(len(value))
+			large = size > ds.db.sizes.from
+		}
+		return c.Err()
 	})
 	return large, err
 }

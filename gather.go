@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
+	"errors"
 	"io"
+	"io/fs"
 	"iter"
 	"slices"
 
@@ -100,11 +102,14 @@ func (g *gathered) mayBeReserved() bool {
 
 // keep copies a document to where the rows are.
 func (g *gathered) keep(doc []byte) error {
-	g.count++
-	g.size += int64(len(doc))
 	if g.spool != nil {
-		return g.write(doc)
+		if err := g.write(doc); err != nil {
+			return err
+		}
+		g.count, g.size = g.count+1, g.size+int64(len(doc))
+		return nil
 	}
+	g.count, g.size = g.count+1, g.size+int64(len(doc))
 	if cap(g.chunk)-len(g.chunk) < len(doc) {
 		g.chunk = make([]byte, 0, max(len(doc), min(256<<10, 4<<10<<min(g.count, 6))))
 	}
@@ -146,6 +151,10 @@ func (g *gathered) write(doc []byte) error {
 func unspooled(err error) error {
 	if err == nil {
 		return nil
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) { // a caller has no use for where that is
+		err = path.Err
 	}
 	return errs.Wrap(errs.Unavailable, err, "the rows cannot be kept for a while")
 }

@@ -42,7 +42,7 @@ func (ds *DataSource) Import(ctx context.Context, r io.Reader, options ImportOpt
 	if err := ds.writable(); err != nil {
 		return BulkResult{}, err
 	}
-	f, err := ds.BulkFile(r, options.Format)
+	f, err := ds.BulkFile(readerIn{ctx, r}, options.Format)
 	if err != nil {
 		return BulkResult{}, err
 	}
@@ -50,6 +50,19 @@ func (ds *DataSource) Import(ctx context.Context, r io.Reader, options ImportOpt
 		return f.Append(ctx, write...)
 	}
 	return f.ReplaceWith(ctx, write...)
+}
+
+// readerIn reads until a context ends.
+type readerIn struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r readerIn) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(b)
 }
 
 // BulkFile reads a file as Import does, for a caller who learns only afterwards how its
@@ -120,7 +133,8 @@ func (b *Bulk) readCSV(in io.Reader) error {
 			row[i] = E{Key: name, Value: record[i]}
 		}
 		if err := b.Add(row); err != nil {
-			return err
+			line, _ := reader.FieldPos(0)
+			return ofFile(err, "line %d of the file cannot be read", line)
 		}
 	}
 }
@@ -151,11 +165,23 @@ func readHeader(reader *csv.Reader) ([]string, error) {
 // malformed is the error of a file that cannot be read, at a line if nobody knows
 // better.
 func malformed(line int, cause error) error {
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
 	var parse *csv.ParseError
 	if errors.As(cause, &parse) {
 		line = parse.Line
 	}
 	return errs.Wrap(errs.InvalidInput, cause, "line %d of the file cannot be read", line)
+}
+
+// ofFile names the place of what is wrong with a file. What is not the file's fault stays as
+// it is.
+func ofFile(err error, format string, args ...any) error {
+	if errors.Is(err, ErrInvalidInput) || errors.Is(err, ErrTooLarge) {
+		return errs.Wrap(errs.InvalidInput, err, format, args...)
+	}
+	return err
 }
 
 // readJSON reads an array of objects.
@@ -172,7 +198,7 @@ func (b *Bulk) readJSON(in io.Reader) error {
 			return err
 		}
 		if err := b.addJSON(row, seen); err != nil {
-			bad = errs.Wrap(errs.InvalidInput, err, "member %d of the file, which begins in line %d, cannot be read", b.Len(), line)
+			bad = ofFile(err, "member %d of the file, which begins in line %d, cannot be read", b.Len(), line)
 		}
 		return bad
 	})
@@ -181,6 +207,9 @@ func (b *Bulk) readJSON(in io.Reader) error {
 	}
 	if bad != nil || err == nil {
 		return bad
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("it ends too early")

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -37,11 +39,12 @@ func (ds *DataSource) stage(ctx context.Context, g *gathered, b bulkWrite, opts 
 		return result, err
 	}
 	s := &staging{ds: ds, t: &tx{db: db, opts: opts}}
+	db.unswept.Store(true) // as long as there is a mark
 	commit, err := s.run(ctx, g, b)
 	if err != nil {
-		db.unswept.Store(true)
 		return result, errors.Join(err, ignoreClosed(db.sweepStaged(context.WithoutCancel(ctx))))
 	}
+	db.unswept.Store(false)
 	db.wrote(s.t, commit)
 	result.IDs = make([]int64, 0, g.count)
 	for id := range s.t.sources[ds.id].inserted.All() {
@@ -220,82 +223,112 @@ func (db *DB) sweepStaged(ctx context.Context) error {
 // sweepSource is sweepStaged for one data source: its entries with ids, and images of
 // commits, that were not given out, and the blocks of the former. The mark goes last.
 func (db *DB) sweepSource(ctx context.Context, id int64) error {
+	var from []byte // of the images
 	for done := false; !done; {
+		var next []byte
 		err := db.store.Update(ctx, func(w storage.Writer) (err error) {
-			done, err = sweepPart(w, id)
+			next, done, err = sweepPart(w, id, from)
 			return err
 		})
 		if err != nil {
 			return err
 		}
+		from = next
 	}
 	return nil
 }
 
-// sweepPart removes some of what is left, and returns true when that was all.
-func sweepPart(w storage.Writer, id int64) (done bool, err error) {
+// sweepPart removes some of what is left, of the images those from a key on, and returns the
+// key to go on from, and true when that was all. Values may be damaged: they are not looked
+// at.
+func sweepPart(w storage.Writer, id int64, from []byte) (next []byte, done bool, err error) {
 	meta, _, err := layout.ReadMeta(w)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	head, _, err := layout.ReadHead(w, id)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	lo, hi := layout.EntryRange(id, head.NextID)
-	c := w.Scan(layout.Entries, lo, hi, false)
+	c := sealed.Raw(w).Scan(layout.Entries, lo, hi, false)
 	if key, _, ok := c.Next(); ok {
-		end := (layout.EntryID(key)/layout.BlockSize + 4) * layout.BlockSize
-		return false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
+		end := (layout.EntryID(key)/layout.BlockSize + 1) * layout.BlockSize
+		return nil, false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
 	}
 	if err := c.Err(); err != nil {
-		return false, err
+		return nil, false, err
 	}
-	if more, err := sweepImages(w, id, meta.Commit); more || err != nil {
-		return false, err
+	if next, err := sweepImages(w, id, meta.Commit, from); next != nil || err != nil {
+		return next, false, err
 	}
 	_, end := layout.BlockRange()
 	if err := w.DeleteRange(layout.Catalog, layout.BlockKey(meta.NextBlock), end); err != nil {
-		return false, err
+		return nil, false, err
 	}
-	return true, w.Delete(layout.Catalog, layout.StagedKey(id))
+	return nil, true, w.Delete(layout.Catalog, layout.StagedKey(id))
 }
 
-// sweptAtOnce is how many images go in one transaction.
-const sweptAtOnce = 50_000
+// sweptAtOnce is how many images go, and are looked at, in one transaction.
+const (
+	sweptAtOnce  = 50_000
+	lookedAtOnce = 1_000_000
+)
 
-// sweepImages removes some images of commits that were not made, and reports whether
-// there may be more.
-func sweepImages(w storage.Writer, id, last int64) (more bool, err error) {
-	n := 0
+// sweepImages removes some images of commits that were not made, from a key on, and returns
+// the key to go on from; nil at the end.
+func sweepImages(w storage.Writer, id, last int64, from []byte) (next []byte, err error) {
+	n, looked := 0, 0
 	lo, hi := layout.Prefix(id)
-	c := w.Scan(layout.Images, lo, hi, false)
+	if from != nil {
+		lo = from
+	}
+	c := sealed.Raw(w).Scan(layout.Images, lo, hi, false)
 	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
+			return bytes.Clone(key), nil
+		}
 		if layout.ImageVersion(key) <= last {
 			continue
 		}
-		if n++; n > sweptAtOnce {
-			return true, nil
-		}
+		n++
 		if err := w.Delete(layout.Images, key); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	return false, c.Err()
+	return nil, c.Err()
 }
 
 // enter lets a write in: not while a bulk write in several transactions goes on, and not
 // before what one has left behind is gone. Whoever was let in leaves the turnstile.
 func (db *DB) enter(ctx context.Context) error {
-	if db.unswept.Load() {
-		if err := db.turnstile.close(ctx); err != nil {
+	for {
+		if db.unswept.Load() {
+			if err := db.turnstile.close(ctx); err != nil {
+				return err
+			}
+			err := db.sweepStaged(ctx)
+			db.turnstile.open()
+			if err != nil {
+				return unsweepable(err)
+			}
+		}
+		if err := db.turnstile.enter(ctx); err != nil {
 			return err
 		}
-		err := db.sweepStaged(ctx)
-		db.turnstile.open()
-		if err != nil {
-			return errs.Wrap(errs.Unavailable, err, "what a bulk write that failed has left behind cannot be removed")
+		if !db.unswept.Load() {
+			return nil
+		}
+		db.turnstile.leave() // a bulk write has failed while this one waited for it
+	}
+}
+
+// unsweepable is the error of a write that has to wait until something is swept.
+func unsweepable(err error) error {
+	for _, known := range []error{ErrClosed, ErrReadOnly, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			return err
 		}
 	}
-	return db.turnstile.enter(ctx)
+	return errs.Wrap(errs.Unavailable, err, "what a bulk write that failed has left behind cannot be removed")
 }

@@ -111,6 +111,11 @@ func importEntries(c *call) error {
 	if err != nil {
 		return err
 	}
+	in := &bulk{rows: ds.Bulk()}
+	defer in.rows.Close()
+	if err := in.rows.Allowed(c.r.Context()); err != nil { // a large body is not read in vain
+		return err
+	}
 	b, err := c.open()
 	if err != nil {
 		return err
@@ -118,8 +123,6 @@ func importEntries(c *call) error {
 	if b.media == multipartType {
 		return c.importFile(ds, b, source)
 	}
-	in := &bulk{rows: ds.Bulk()}
-	defer in.rows.Close()
 	if err := c.readBulk(in, b); err != nil {
 		return err
 	}

@@ -332,3 +332,25 @@ func TestNullAndDigits(t *testing.T) {
 		t.Errorf("after another change: %s", r.body)
 	}
 }
+
+// TestImportDeniedEarly sends an endless body where no rule lets anything be inserted: it is
+// refused before much of it has been read.
+func TestImportDeniedEarly(t *testing.T) {
+	s := newSite(t, Options{})
+	ds := s.table(siftdb.DataSourceSpec{Name: "A", AccessRules: []byte(`[{"type":["select"],"allow":"all"}]`)})
+	for token, status := range map[string]int{bobToken: 400, "": 401} {
+		body := &manyRows{size: 1 << 40}
+		r := httptest.NewRequest("POST", path(ds, "/data"), body)
+		r.Header.Set("Content-Type", "application/json")
+		if token != "" {
+			r.Header.Set("Auth-token", token)
+		}
+		got := s.send(r)
+		if got.status/100 != 4 || token == "" && got.status != status {
+			t.Errorf("token %q: %d %s", token, got.status, got.body)
+		}
+		if body.row > 100 {
+			t.Errorf("token %q: %d rows have been read", token, body.row)
+		}
+	}
+}
