@@ -132,12 +132,18 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 	}
 	a := &aggregator{others: make(map[any]*finder), limit: c.limit}
 	c.order, c.projection, c.limit, c.offset = nil, nil, -1, 0
-	a.pipeline, err = aggregate.Compile(pipeline, aggregate.WithSource(a.source), aggregate.WithLimits(aggregate.Limits{Memory: ds.db.opts.Limits.QueryBytes}))
+	var limits aggregate.Limits
+	if q.bounded {
+		limits = aggregate.DefaultLimits
+	}
+	limits.Memory = ds.db.opts.Limits.QueryBytes
+	a.pipeline, err = aggregate.Compile(pipeline, aggregate.WithSource(a.source), aggregate.WithLimits(limits))
 	if err != nil {
 		return nil, err
 	}
 	if a.early, a.notes = a.pipeline.Prefilter(); len(a.early) > 0 {
-		early, err := query.Compile(a.early, query.ForDataSource())
+		earlier := Query{Where: a.early, bounded: q.bounded}
+		early, err := earlier.compileWhere()
 		if err != nil {
 			return nil, errs.Wrap(errs.Internal, err, "the first $match cannot be handed to the scan")
 		}
@@ -219,7 +225,7 @@ func (a *aggregator) other(r storage.Reader, from any) (*finder, error) {
 	}
 	c := everything
 	if where := a.wheres[from]; where != nil {
-		if c, err = (&Query{Where: where}).compile(); err != nil {
+		if c, err = (&Query{Where: where, bounded: a.f.ds.db.as != nil}).compile(); err != nil {
 			return nil, err
 		}
 	}

@@ -55,14 +55,18 @@ func (st *sourceTx) selectIDs(c *compiled, session *security.Session, v *veil) (
 	scan := newScanner(st.id, latestState)
 	scan.ordered = st.head.Ordered > 0
 	_, err = scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
-		if seen.see(rec) && m.match(rec) {
-			if len(c.order) > 0 {
-				s.add(order, &m.rec)
-			} else {
-				ids = append(ids, rec.ID)
-			}
+		if !seen.see(rec) {
+			return true, nil
 		}
-		return true, nil
+		ok, err := m.match(rec)
+		switch {
+		case !ok:
+		case len(c.order) > 0:
+			s.add(order, &m.rec)
+		default:
+			ids = append(ids, rec.ID)
+		}
+		return err == nil, err
 	})
 	if err != nil {
 		return nil, err
@@ -104,7 +108,7 @@ func (ds *DataSource) UpdateWhere(ctx context.Context, where any, patch Patch, o
 	if isNil(where) {
 		return 0, errs.At(errs.InvalidQuery, "where", "UpdateWhere needs a where; an empty one changes all entries")
 	}
-	q := Query{Where: where}
+	q := Query{Where: where, bounded: ds.db.as != nil}
 	c, err := q.compile()
 	if err != nil {
 		return 0, err
@@ -295,7 +299,13 @@ func (u *updateWhere) confirm(st *sourceTx, eval *evaluated) error {
 				if err != nil {
 					return err
 				}
-				if ok && m.match(&rec) {
+				if ok {
+					ok, err = m.match(&rec)
+				}
+				if err != nil {
+					return err
+				}
+				if ok {
 					return errStale
 				}
 			}

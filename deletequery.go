@@ -91,6 +91,7 @@ func (s *seenEntries) confirm(st *sourceTx, rec *layout.Record) error {
 // all that matches: what the where selects once hooks have run on it, since that is what
 // goes. The where that the rules see is the one that was sent.
 func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, seen *seenEntries, err error) {
+	q.bounded = ds.db.as != nil
 	if err := ds.writing(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +119,7 @@ func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSour
 
 // deletingSeen is deleting where a script may be asked.
 func (ds *DataSource) deletingSeen(ctx context.Context, q *Query) (*DataSource, *seenEntries, error) {
-	where, err := whereValue(q.Where)
+	where, err := boundedWhere(q.Where)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -76,6 +76,8 @@ type Query struct {
 	StrictCount bool
 	// Dialect of the where: query.Sift, the default, or query.Strict.
 	Dialect query.Dialect
+
+	bounded bool // it is a principal's, whose wheres and pipelines have limits
 }
 
 // Find returns the entries that the query selects. On a snapshot: what others
@@ -230,10 +232,14 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 				return nil
 			}
 			done, err = rd.entries(r, m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
-				if v == query.Yes || m.match(rec) {
+				ok, err := v == query.Yes, error(nil)
+				if !ok {
+					ok, err = m.match(rec)
+				}
+				if ok {
 					n++
 				}
-				return true, nil
+				return err == nil, err
 			})
 			return err
 		})
@@ -296,6 +302,9 @@ func (q *Query) compileCount() (*compiled, error) {
 }
 
 func (q *Query) compileWhere(more ...query.Option) (*query.Matcher, error) {
+	if q.bounded {
+		more = append(more, query.WithLimits(query.DefaultLimits))
+	}
 	return query.Compile(q.Where, append(more, query.ForDataSource(), query.WithDialect(q.Dialect))...)
 }
 

@@ -16,10 +16,12 @@ import (
 	"github.com/siftdb/siftdb/storage"
 )
 
-// match reports whether a record passes, and leaves it in m.rec.
-func (m *matching) match(rec *layout.Record) bool {
+// match reports whether a record passes, and leaves it in m.rec. The error is that of a
+// regular expression that costs too much on it.
+func (m *matching) match(rec *layout.Record) (bool, error) {
 	m.fill(rec)
-	return m.where.MatchRecord(&m.rec)
+	ok := m.where.MatchRecord(&m.rec)
+	return ok, m.rec.Err
 }
 
 // fill makes a stored record readable for the where language.
@@ -155,8 +157,8 @@ func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
 		if f.joins != nil {
 			f.m.fill(rec)
 		}
-	} else if !f.m.match(rec) {
-		return false, nil
+	} else if ok, err := f.m.match(rec); !ok {
+		return false, err
 	}
 	return f.joins.passes(&f.m)
 }
@@ -333,10 +335,11 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 				return nil
 			}
 			done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
-				if !f.m.match(rec) {
-					return true, nil
+				ok, err := f.m.match(rec)
+				if !ok {
+					return err == nil, err
 				}
-				ok, err := f.joins.passes(&f.m)
+				ok, err = f.joins.passes(&f.m)
 				if ok {
 					if f.count && f.seen == nil {
 						f.total++

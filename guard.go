@@ -119,6 +119,7 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 // selecting returns the handle with which a query reads: the principal's, if there is
 // one, with what it may not read hidden. Rules and hooks may change the query's where.
 func (ds *DataSource) selecting(ctx context.Context, op security.Operation, q *Query) (*DataSource, error) {
+	q.bounded = ds.db.as != nil
 	guarded, where, err := ds.reading(ctx, op, q.Where)
 	if where != nil {
 		q.Where = where
@@ -133,7 +134,7 @@ func (ds *DataSource) reading(ctx context.Context, op security.Operation, where 
 		hooked, err := ds.beforeQuery(ctx, where)
 		return ds, hooked, err
 	}
-	asked, err := whereValue(where)
+	asked, err := boundedWhere(where)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -165,6 +166,23 @@ func usable(where any) error {
 		}
 	}
 	return errs.At(errs.InvalidQuery, "where", "what the rules made of the where cannot be used")
+}
+
+// boundedWhere is whereValue for a principal's, which may not be too much to be read.
+func boundedWhere(where any) (document.Value, error) {
+	var text []byte
+	switch w := where.(type) {
+	case string:
+		text = []byte(w)
+	case []byte:
+		text = w
+	case json.RawMessage:
+		text = w
+	}
+	if err := query.DefaultLimits.CheckText(text); err != nil {
+		return document.Value{}, err
+	}
+	return whereValue(where)
 }
 
 // whereValue reads a where as a value; absent for none.

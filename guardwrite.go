@@ -50,7 +50,7 @@ func (ds *DataSource) meets(ctx context.Context, grant *security.Grant, e *Entry
 	var test matching
 	test.bindTo(ds.id, ds.veil.over(src), m)
 	rec := e.record()
-	return test.match(&rec), nil
+	return test.match(&rec)
 }
 
 // seeing returns the handle through which the principal sees an entry: nil when a get by

@@ -89,7 +89,7 @@ func (q *Query) compileJoins() ([]*compiledJoin, error) {
 				return nil, errs.At(errs.InvalidQuery, "join", "two joins are called %q", j.Name)
 			}
 		}
-		c, err := j.compile(q.Dialect)
+		c, err := j.compile(q.Dialect, q.bounded)
 		if err != nil {
 			return nil, j.fault(err)
 		}
@@ -115,7 +115,7 @@ func (j *Join) fault(err error) error {
 	return &named
 }
 
-func (j *Join) compile(dialect query.Dialect) (*compiledJoin, error) {
+func (j *Join) compile(dialect query.Dialect, bounded bool) (*compiledJoin, error) {
 	c := &compiledJoin{Join: j, kind: j.kind()}
 	switch {
 	case strings.TrimSpace(j.Name) == "":
@@ -135,7 +135,7 @@ func (j *Join) compile(dialect query.Dialect) (*compiledJoin, error) {
 		c.to = append(c.to, query.ParseName(j.On[name]))
 	}
 	c.sum = query.ParsePath(strings.TrimPrefix(j.Sum, "data."))
-	q := Query{Where: j.Where, Views: j.Views, Attributes: j.Attributes, Order: j.Order, Limit: j.Limit, Dialect: dialect}
+	q := Query{Where: j.Where, Views: j.Views, Attributes: j.Attributes, Order: j.Order, Limit: j.Limit, Dialect: dialect, bounded: bounded}
 	if c.kind != joinEntries { // these do not change a value
 		q.Attributes, q.Order, q.Limit = nil, nil, nil
 	}

@@ -121,7 +121,7 @@ func (j *joiner) authorize(ctx context.Context) error {
 		}
 		guard, where, err := j.ds.readingSibling(ctx, c.DataSourceID, c.DataSourceName, c.Where)
 		if err == nil && where != nil {
-			q := Query{Where: where}
+			q := Query{Where: where, bounded: j.ds.db.as != nil}
 			c.query.where, err = q.compileWhere()
 		}
 		if err != nil {

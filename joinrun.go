@@ -232,7 +232,7 @@ func (run *joinRun) each(ctx context.Context, ids []int64, fn func(*layout.Recor
 func (run *joinRun) child(rec *layout.Record, v query.Verdict) error {
 	run.m.fill(rec)
 	if v != query.Yes && !run.m.where.MatchRecord(&run.m.rec) {
-		return nil
+		return run.m.rec.Err
 	}
 	var full error
 	run.hits = run.hits[:0]

@@ -137,10 +137,14 @@ func (w *countWorker) slice(r storage.Reader, d *division) (more bool, err error
 		}
 		lo, hi := layout.EntryKey(d.rd.ds.id, from), layout.EntryKey(d.rd.ds.id, min(to, head.NextID))
 		_, err = w.scan.runPlain(r.Scan(layout.Entries, lo, hi, false), nil, func(rec *layout.Record, v query.Verdict) (bool, error) {
-			if v == query.Yes || w.m.match(rec) {
+			ok, err := v == query.Yes, error(nil)
+			if !ok {
+				ok, err = w.m.match(rec)
+			}
+			if ok {
 				w.n++
 			}
-			return true, nil
+			return err == nil, err
 		})
 		if err != nil {
 			return false, err

@@ -53,9 +53,14 @@ func (s *scope) bind(src *source) error {
 	return nil
 }
 
-// holds reports whether a record is in the scope, and takes out of it what is hidden.
+// holds reports whether a record is in the scope, and takes out of it what is hidden. What
+// kept it from telling is in s.m.rec.Err.
 func (s *scope) holds(rec *layout.Record) bool {
-	return s.sight.see(rec) && (s.id == 0 || s.id == rec.ID) && s.m.match(rec)
+	if !s.sight.see(rec) || s.id != 0 && s.id != rec.ID {
+		return false
+	}
+	ok, _ := s.m.match(rec)
+	return ok
 }
 
 // entry makes an entry of a record.
@@ -95,6 +100,9 @@ func (s *scope) compare(r storage.Reader, id, from, to int64) (event, *Entry, er
 	}
 	exists := is
 	was, is = was && s.holds(&a), is && s.holds(&b)
+	if s.m.rec.Err != nil {
+		return nothing, nil, s.m.rec.Err
+	}
 	switch {
 	case is && !was:
 		return entered, s.entry(&b), nil

@@ -119,7 +119,7 @@ func (s *sight) see(rec *layout.Record) bool {
 	if s.view.where != nil {
 		full := *rec
 		s.full.lift(&full)
-		if !s.view.match(&full) {
+		if ok, _ := s.view.match(&full); !ok {
 			return false
 		}
 	}

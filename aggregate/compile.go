@@ -119,6 +119,26 @@ func (c *compiler) bind(name string) int {
 	return slot
 }
 
+// parse reads JSON text, unless it has more members than are allowed: each comma is before
+// one.
+func (c *compiler) parse(text []byte, lim document.Limits) (document.Value, error) {
+	commas, quoted := 0, false
+	for i := 0; i < len(text) && c.limits.Nodes > 0; i++ {
+		switch b := text[i]; {
+		case quoted && b == '\\':
+			i++
+		case b == '"':
+			quoted = !quoted
+		case b == ',' && !quoted:
+			commas++
+		}
+	}
+	if c.limits.Nodes > 0 && commas > c.limits.Nodes {
+		return document.Value{}, errs.New(errs.InvalidQuery, "it has more than %d keys and members", c.limits.Nodes)
+	}
+	return document.Parse(text, lim)
+}
+
 // read takes a pipeline as a value of its own, whose objects know their key order.
 func (c *compiler) read(v any) (Value, error) {
 	lim := document.Limits{Depth: 1000, Keys: -1, KeyBytes: -1}
@@ -126,11 +146,11 @@ func (c *compiler) read(v any) (Value, error) {
 	var err error
 	switch x := v.(type) {
 	case json.RawMessage:
-		d, err = document.Parse(x, lim)
+		d, err = c.parse(x, lim)
 	case []byte:
-		d, err = document.Parse(x, lim)
+		d, err = c.parse(x, lim)
 	case string:
-		d, err = document.Parse([]byte(x), lim)
+		d, err = c.parse([]byte(x), lim)
 	case nil:
 		return arrayOf(nil), nil
 	default:

@@ -9,14 +9,14 @@ import (
 )
 
 // Limits bounds what a pipeline may be and may use. In a field that is 0 the default given
-// there counts; -1 sets no bound, except for Depth.
+// there counts; -1 sets no bound, except for Depth and Stages.
 type Limits struct {
 	// Depth is how many objects and arrays of a pipeline may lie inside each other: 50.
 	Depth int
 	// Nodes is how many keys and list members a pipeline may have: no bound.
 	Nodes int
-	// Stages is how many stages a pipeline may have, those of its sub-pipelines included: no
-	// bound.
+	// Stages is how many stages a pipeline may have, those of its sub-pipelines included:
+	// 10,000, which is also the most, since each stands on the stack of the next.
 	Stages int
 	// Memory is how many bytes the stages of one run may hold at a time, and how many an
 	// expression may make for one document, roughly counted: 256 MiB.
@@ -34,9 +34,14 @@ type Limits struct {
 // DefaultLimits holds pipelines of callers that are not trusted.
 var DefaultLimits = Limits{Depth: 50, Nodes: 10_000, Stages: 50, Memory: 256 << 20, Work: 5_000_000, RegexpBytes: 1_000, RegexpCost: 2e7}
 
+const maxStages = 10_000
+
 func (l Limits) filled() Limits {
 	if l.Depth <= 0 {
 		l.Depth = 50
+	}
+	if l.Stages <= 0 || l.Stages > maxStages {
+		l.Stages = maxStages
 	}
 	if l.Memory == 0 {
 		l.Memory = 256 << 20

@@ -88,3 +88,30 @@ func (l Limits) walk(v document.Value, depth int, path string, list bool, nodes 
 	}
 	return nil
 }
+
+// CheckText refuses a where as JSON text that has more in it than the limits can allow,
+// before it is read: its commas are counted. What it lets through may be refused later.
+func (l Limits) CheckText(text []byte) error {
+	if l.Nodes <= 0 || l.InValues <= 0 || len(text) <= l.Nodes {
+		return nil
+	}
+	commas, lists, quoted := 0, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',':
+			commas++
+		case c == '[':
+			lists++
+		}
+	}
+	// Each comma is before a member that counts, or that is one of those of a list.
+	if commas > l.Nodes+l.InValues*min(lists, l.Nodes) {
+		return errs.At(errs.InvalidQuery, "where", "the where has more than %d keys and members, or a list of more than %d", l.Nodes, l.InValues)
+	}
+	return nil
+}
