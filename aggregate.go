@@ -126,14 +126,14 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileSelect()
+	c, err := q.compileSelect(ds.db.bounded())
 	if err != nil {
 		return nil, err
 	}
 	a := &aggregator{others: make(map[any]*finder), limit: c.limit}
 	c.order, c.projection, c.limit, c.offset = nil, nil, -1, 0
 	var limits aggregate.Limits
-	if q.bounded {
+	if ds.db.bounded() {
 		limits = aggregate.DefaultLimits
 	}
 	limits.Memory = ds.db.opts.Limits.QueryBytes
@@ -142,8 +142,8 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 		return nil, err
 	}
 	if a.early, a.notes = a.pipeline.Prefilter(); len(a.early) > 0 {
-		earlier := Query{Where: a.early, bounded: q.bounded}
-		early, err := earlier.compileWhere()
+		earlier := Query{Where: a.early}
+		early, err := earlier.compileWhere(ds.db.bounded())
 		if err != nil {
 			return nil, errs.Wrap(errs.Internal, err, "the first $match cannot be handed to the scan")
 		}
@@ -225,7 +225,7 @@ func (a *aggregator) other(r storage.Reader, from any) (*finder, error) {
 	}
 	c := everything
 	if where := a.wheres[from]; where != nil {
-		if c, err = (&Query{Where: where, bounded: a.f.ds.db.as != nil}).compile(); err != nil {
+		if c, err = (&Query{Where: where}).compile(a.f.ds.db.bounded()); err != nil {
 			return nil, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // compileDelete checks a delete query: nothing is deleted by omission (spec 4.6).
-func (q *Query) compileDelete() (*compiled, error) {
+func (q *Query) compileDelete(bounded bool) (*compiled, error) {
 	for key, set := range map[string]bool{"countOnly": q.CountOnly, "includePagination": q.IncludePagination, "distinct": q.Distinct,
 		"join": len(q.Joins) > 0, "aggregate": q.Aggregate != nil} {
 		if set {
@@ -25,7 +25,7 @@ func (q *Query) compileDelete() (*compiled, error) {
 	if isNil(q.Where) && len(q.Views) == 0 {
 		return nil, errs.At(errs.InvalidQuery, "where", "a delete query needs a where or a view; an empty where deletes all entries")
 	}
-	return q.compile()
+	return q.compile(bounded)
 }
 
 // isNil reports whether a where is missing: nil, or a nil map, slice or pointer.
@@ -108,8 +108,8 @@ func (ds *DataSource) UpdateWhere(ctx context.Context, where any, patch Patch, o
 	if isNil(where) {
 		return 0, errs.At(errs.InvalidQuery, "where", "UpdateWhere needs a where; an empty one changes all entries")
 	}
-	q := Query{Where: where, bounded: ds.db.as != nil}
-	c, err := q.compile()
+	q := Query{Where: where}
+	c, err := q.compile(ds.db.bounded())
 	if err != nil {
 		return 0, err
 	}

@@ -31,7 +31,7 @@ func (ds *DataSource) deleteOnce(ctx context.Context, q Query, options []WriteOp
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileDelete()
+	c, err := q.compileDelete(ds.db.bounded())
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,6 @@ func (s *seenEntries) confirm(st *sourceTx, rec *layout.Record) error {
 // all that matches: what the where selects once hooks have run on it, since that is what
 // goes. The where that the rules see is the one that was sent.
 func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSource, seen *seenEntries, err error) {
-	q.bounded = ds.db.as != nil
 	if err := ds.writing(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -123,7 +122,7 @@ func (ds *DataSource) deletingSeen(ctx context.Context, q *Query) (*DataSource, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := q.compileDelete(); err != nil {
+	if _, err := q.compileDelete(ds.db.bounded()); err != nil {
 		return nil, nil, err
 	}
 	hooked, err := ds.beforeQuery(ctx, q.Where)
@@ -133,7 +132,7 @@ func (ds *DataSource) deletingSeen(ctx context.Context, q *Query) (*DataSource, 
 	if hooked != nil {
 		q.Where = hooked
 	}
-	c, err := q.compileDelete()
+	c, err := q.compileDelete(ds.db.bounded())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -53,7 +53,7 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileAny()
+	c, err := q.compileAny(ds.db.bounded())
 	if err != nil {
 		return nil, err
 	}
@@ -231,16 +231,16 @@ func limited(p *Plan, q *Query) *Plan {
 }
 
 // compileAny checks a query of any type as running it does.
-func (q *Query) compileAny() (*compiled, error) {
+func (q *Query) compileAny(bounded bool) (*compiled, error) {
 	switch {
 	case q.Type == "delete":
-		return q.compileDelete()
+		return q.compileDelete(bounded)
 	case q.CountOnly:
-		if _, err := q.compileCount(); err != nil {
+		if _, err := q.compileCount(bounded); err != nil {
 			return nil, err
 		}
 	}
-	return q.compileSelect()
+	return q.compileSelect(bounded)
 }
 
 func quoteAll(names []string) string {

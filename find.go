@@ -76,9 +76,11 @@ type Query struct {
 	StrictCount bool
 	// Dialect of the where: query.Sift, the default, or query.Strict.
 	Dialect query.Dialect
-
-	bounded bool // it is a principal's, whose wheres and pipelines have limits
 }
+
+// bounded reports whether the wheres and pipelines that come in have limits: those of
+// principals.
+func (db *DB) bounded() bool { return db.as != nil }
 
 // Find returns the entries that the query selects. On a snapshot: what others
 // write meanwhile is not seen. No match is an empty slice, not an error.
@@ -87,7 +89,7 @@ func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileEntries()
+	c, err := q.compileEntries(ds.db.bounded())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +195,7 @@ func (ds *DataSource) Each(ctx context.Context, q Query) iter.Seq2[*Entry, error
 			yield(nil, err)
 			return
 		}
-		c, err := q.compileEntries()
+		c, err := q.compileEntries(ds.db.bounded())
 		if err != nil {
 			yield(nil, err)
 			return
@@ -211,7 +213,7 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c, err := q.compileCount()
+	c, err := q.compileCount(ds.db.bounded())
 	if err != nil {
 		return 0, err
 	}
@@ -266,22 +268,22 @@ type compiled struct {
 }
 
 // compileSelect checks a query that selects entries.
-func (q *Query) compileSelect() (*compiled, error) {
+func (q *Query) compileSelect(bounded bool) (*compiled, error) {
 	if q.Type != "" && q.Type != "select" {
 		return nil, errs.At(errs.InvalidQuery, "type", "a query of type %q is for DataSource.Query", q.Type)
 	}
-	return q.compile()
+	return q.compile(bounded)
 }
 
 // compileEntries checks a query that returns the entries that it selects.
-func (q *Query) compileEntries() (*compiled, error) {
+func (q *Query) compileEntries(bounded bool) (*compiled, error) {
 	if q.Aggregate != nil {
 		return nil, errs.At(errs.InvalidQuery, "aggregate", "a query with aggregate returns documents: it is for DataSource.Query and DataSource.Aggregate")
 	}
-	return q.compileSelect()
+	return q.compileSelect(bounded)
 }
 
-func (q *Query) compileCount() (*compiled, error) {
+func (q *Query) compileCount(bounded bool) (*compiled, error) {
 	for _, option := range []struct {
 		key string
 		set bool
@@ -294,24 +296,24 @@ func (q *Query) compileCount() (*compiled, error) {
 	if q.StrictCount {
 		more = append(more, query.Countable())
 	}
-	where, err := q.compileWhere(more...)
+	where, err := q.compileWhere(bounded, more...)
 	if err != nil {
 		return nil, err
 	}
 	return &compiled{where: where, views: q.Views, limit: -1}, nil
 }
 
-func (q *Query) compileWhere(more ...query.Option) (*query.Matcher, error) {
-	if q.bounded {
+func (q *Query) compileWhere(bounded bool, more ...query.Option) (*query.Matcher, error) {
+	if bounded {
 		more = append(more, query.WithLimits(query.DefaultLimits))
 	}
 	return query.Compile(q.Where, append(more, query.ForDataSource(), query.WithDialect(q.Dialect))...)
 }
 
-func (q *Query) compile() (*compiled, error) {
+func (q *Query) compile(bounded bool) (*compiled, error) {
 	c := &compiled{views: q.Views, order: q.Order, distinct: q.Distinct, limit: -1, offset: q.Offset}
 	var err error
-	if c.where, err = q.compileWhere(); err != nil {
+	if c.where, err = q.compileWhere(bounded); err != nil {
 		return nil, err
 	}
 	if q.Limit != nil {
@@ -325,7 +327,7 @@ func (q *Query) compile() (*compiled, error) {
 	if q.Attributes != nil {
 		c.projection = query.NewProjection(q.Attributes)
 	}
-	c.joins, err = q.compileJoins()
+	c.joins, err = q.compileJoins(bounded)
 	return c, err
 }
 

@@ -119,7 +119,6 @@ func (ds *DataSource) decide(ctx context.Context, src *source, req security.Requ
 // selecting returns the handle with which a query reads: the principal's, if there is
 // one, with what it may not read hidden. Rules and hooks may change the query's where.
 func (ds *DataSource) selecting(ctx context.Context, op security.Operation, q *Query) (*DataSource, error) {
-	q.bounded = ds.db.as != nil
 	guarded, where, err := ds.reading(ctx, op, q.Where)
 	if where != nil {
 		q.Where = where

@@ -55,7 +55,7 @@ func (w *watch) scope(ctx context.Context) (*scope, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileEntries()
+	c, err := q.compileEntries(ds.db.bounded())
 	return &scope{ds: ds, c: c, id: w.id}, err
 }
 

@@ -80,7 +80,7 @@ type compiledJoin struct {
 func (j *compiledJoin) outer() bool { return len(j.from) == 0 }
 
 // compileJoins checks the joins of a query.
-func (q *Query) compileJoins() ([]*compiledJoin, error) {
+func (q *Query) compileJoins(bounded bool) ([]*compiledJoin, error) {
 	var list []*compiledJoin
 	for i := range q.Joins {
 		j := &q.Joins[i]
@@ -89,7 +89,7 @@ func (q *Query) compileJoins() ([]*compiledJoin, error) {
 				return nil, errs.At(errs.InvalidQuery, "join", "two joins are called %q", j.Name)
 			}
 		}
-		c, err := j.compile(q.Dialect, q.bounded)
+		c, err := j.compile(q.Dialect, bounded)
 		if err != nil {
 			return nil, j.fault(err)
 		}
@@ -135,12 +135,12 @@ func (j *Join) compile(dialect query.Dialect, bounded bool) (*compiledJoin, erro
 		c.to = append(c.to, query.ParseName(j.On[name]))
 	}
 	c.sum = query.ParsePath(strings.TrimPrefix(j.Sum, "data."))
-	q := Query{Where: j.Where, Views: j.Views, Attributes: j.Attributes, Order: j.Order, Limit: j.Limit, Dialect: dialect, bounded: bounded}
+	q := Query{Where: j.Where, Views: j.Views, Attributes: j.Attributes, Order: j.Order, Limit: j.Limit, Dialect: dialect}
 	if c.kind != joinEntries { // these do not change a value
 		q.Attributes, q.Order, q.Limit = nil, nil, nil
 	}
 	var err error
-	c.query, err = q.compile()
+	c.query, err = q.compile(bounded)
 	return c, err
 }
 

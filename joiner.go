@@ -121,8 +121,8 @@ func (j *joiner) authorize(ctx context.Context) error {
 		}
 		guard, where, err := j.ds.readingSibling(ctx, c.DataSourceID, c.DataSourceName, c.Where)
 		if err == nil && where != nil {
-			q := Query{Where: where, bounded: j.ds.db.as != nil}
-			c.query.where, err = q.compileWhere()
+			q := Query{Where: where}
+			c.query.where, err = q.compileWhere(j.ds.db.bounded())
 		}
 		if err != nil {
 			return c.fault(err)

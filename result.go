@@ -106,7 +106,7 @@ func (ds *DataSource) Query(ctx context.Context, q Query, options ...WriteOption
 	if err != nil {
 		return nil, err
 	}
-	c, err := q.compileSelect()
+	c, err := q.compileSelect(ds.db.bounded())
 	if err != nil {
 		return nil, err
 	}
