@@ -1,6 +1,8 @@
 package history
 
 import (
+	"math"
+
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -10,6 +12,9 @@ func WriteImage(w storage.Writer, source, version int64, rec *layout.Record) err
 	key := layout.ImageKey(source, rec.ID, version)
 	return w.Put(layout.Images, key, rec.EncodeImage(key))
 }
+
+// Latest is a commit after all others: the state after it is that of now.
+const Latest = math.MaxInt64 - 1
 
 // StateAt sets rec to the state of an entry after commit c and reports whether it
 // existed then. The record's bytes are the store's.
@@ -26,6 +31,9 @@ func StateAt(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, e
 		if rec.Changed <= c {
 			return true, nil
 		}
+	}
+	if c >= Latest {
+		return false, nil // no image is of later
 	}
 	// Touched since c, or gone: only an image can tell, and an entry that was
 	// touched but has none was born after c.
