@@ -153,7 +153,11 @@ func (ds *DataSource) findByID(ctx context.Context, id int64) (*Entry, error) {
 			return err
 		}
 		var rec layout.Record
-		ok, err := history.StateAt(r, ds.id, max(id, 0), commit, &rec)
+		state := history.StateAt
+		if ds.at.kind == latest {
+			state = history.Now
+		}
+		ok, err := state(r, ds.id, max(id, 0), commit, &rec)
 		if err != nil {
 			return err
 		}

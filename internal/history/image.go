@@ -1,8 +1,6 @@
 package history
 
 import (
-	"math"
-
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -13,8 +11,19 @@ func WriteImage(w storage.Writer, source, version int64, rec *layout.Record) err
 	return w.Put(layout.Images, key, rec.EncodeImage(key))
 }
 
-// Latest is a commit after all others: the state after it is that of now.
-const Latest = math.MaxInt64 - 1
+// Now sets rec to an entry as it is after the last commit that changed its data source, and
+// reports whether it exists.
+func Now(r storage.Reader, source, id, last int64, rec *layout.Record) (bool, error) {
+	key := layout.EntryKey(source, id)
+	value, err := r.Get(layout.Entries, key)
+	if err != nil || value == nil {
+		return false, err
+	}
+	if err := rec.DecodeEntry(key, value); err != nil {
+		return false, err
+	}
+	return rec.Changed <= last, nil // else a bulk write is under way
+}
 
 // StateAt sets rec to the state of an entry after commit c and reports whether it
 // existed then. The record's bytes are the store's.
@@ -31,9 +40,6 @@ func StateAt(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, e
 		if rec.Changed <= c {
 			return true, nil
 		}
-	}
-	if c >= Latest {
-		return false, nil // no image is of later
 	}
 	// Touched since c, or gone: only an image can tell, and an entry that was
 	// touched but has none was born after c.
