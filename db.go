@@ -187,7 +187,7 @@ func (db *DB) As(p *security.Principal) *DB {
 // something that have begun (Shutdown limits that), and for running calls, releases the
 // storage and, for a file, writes what makes the next Open quick. Later calls return
 // ErrClosed; a second Close returns what the first one did. Neither the callback of a
-// subscription nor anything that sends deliveries must call it.
+// subscription nor anything that sends or reports deliveries must call it, or Shutdown.
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.outbox.close() // first: what has begun may still read
@@ -200,13 +200,19 @@ func (db *DB) Close() error {
 }
 
 // Shutdown is Close within a context: when that ends, the contexts end of all tries to
-// send something, which are made again when the database is next opened. It still waits
-// for them to return, as they should at once, so that nothing runs when the storage is
-// closed. It returns the context's error if it had to interrupt any.
+// send something, which are made again when the database is next opened. It waits a
+// second for them to return, as they should at once; a sender that goes on all the same is
+// left to itself, and how it ends is neither noted nor reported. It returns the context's
+// error if it had to interrupt any.
 func (db *DB) Shutdown(ctx context.Context) error {
-	defer context.AfterFunc(ctx, db.outbox.cut)()
+	o := &db.outbox
+	o.halt()
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { o.interrupt(over) })
 	err := db.Close()
-	if err == nil && db.outbox.interrupted.Load() {
+	close(over)
+	stop()
+	if err == nil && o.interrupted.Load() {
 		err = ctx.Err()
 	}
 	return err

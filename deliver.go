@@ -1,15 +1,12 @@
 package siftdb
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -25,22 +22,35 @@ type outbox struct {
 	stop    chan struct{} // closed when stopped
 	ctx     context.Context
 	cut     context.CancelFunc // ends what is under way
+	left    chan struct{}      // closed when tries are left to themselves that do not end
 	wg      sync.WaitGroup
 
 	interrupted atomic.Bool // a try was
 
 	tries  map[layout.DeliveryID]laneOf // under way
 	broken map[layout.DeliveryID]bool   // that cannot be read
+	lanes  map[laneOf]laneState
+	turn   int64 // of the last try that was begun
 }
 
 // laneOf is a hook, which has a share of what may be under way.
 type laneOf struct{ source, hook int64 }
 
+// laneState is what is known of a lane, which may be forgotten.
+type laneState struct {
+	turn     int64 // of its last try; 0 for none
+	troubled bool  // its last try failed
+}
+
+// maxIdleLanes is how many lanes are known that have nothing to send.
+const maxIdleLanes = 1000
+
 // init makes an outbox ready for use.
 func (o *outbox) init() {
-	o.poke, o.stop = make(chan struct{}, 1), make(chan struct{})
+	o.poke, o.stop, o.left = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	o.ctx, o.cut = context.WithCancel(context.Background())
 	o.tries, o.broken = make(map[layout.DeliveryID]laneOf), make(map[layout.DeliveryID]bool)
+	o.lanes = make(map[laneOf]laneState)
 }
 
 // news tells that something was put into the outbox.
@@ -68,16 +78,64 @@ func (o *outbox) wake() {
 	}
 }
 
-// close begins nothing any more, and waits for what is under way.
-func (o *outbox) close() {
+// halt begins nothing any more.
+func (o *outbox) halt() {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if !o.stopped {
 		o.stopped = true
 		close(o.stop)
 	}
-	o.mu.Unlock()
-	o.wg.Wait()
+}
+
+// close begins nothing any more, and waits for what is under way, unless that is left.
+func (o *outbox) close() {
+	o.halt()
+	over := make(chan struct{})
+	go func() {
+		o.wg.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-o.left:
+		o.interrupted.Store(true)
+	}
 	o.cut()
+}
+
+// grace is how long tries have to end after their contexts have.
+const grace = time.Second
+
+// interrupt ends the contexts of what is under way, and leaves after a while what does
+// not end. over tells that nobody waits for it any more.
+func (o *outbox) interrupt(over <-chan struct{}) {
+	o.mu.Lock()
+	if len(o.tries) > 0 {
+		o.interrupted.Store(true)
+	}
+	o.mu.Unlock()
+	o.cut()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-timer.C:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if !o.isLeft() {
+			close(o.left)
+		}
+	}
+}
+
+func (o *outbox) isLeft() bool {
+	select {
+	case <-o.left:
+		return true
+	default:
+		return false
+	}
 }
 
 // deliver begins tries until the outbox is closed.
@@ -131,6 +189,7 @@ func (b *backoff) next() time.Duration {
 // beginTries begins as many tries as may be under way. It returns how long nothing
 // else is due; 0 when something else has to happen first.
 func (db *DB) beginTries() (wait time.Duration, err error) {
+	defer recovered(&err)
 	o := &db.outbox
 	c := db.chooser() // before the snapshot: what ends meanwhile is not begun again
 	if c.room <= 0 {
@@ -151,146 +210,44 @@ func (db *DB) beginTries() (wait time.Duration, err error) {
 	for _, id := range c.damaged {
 		o.broken[id] = true
 	}
+	if len(c.damaged) > 0 {
+		o.wake() // there may be something behind them
+	}
+	if len(o.lanes) > 2*len(c.lanes)+maxIdleLanes {
+		clear(o.lanes)
+	}
 	for _, d := range list {
 		if o.stopped {
 			return 0, nil
 		}
-		o.tries[d.ID] = laneOf{d.Source, d.Hook}
+		lane := laneOf{d.Source, d.Hook}
+		o.turn++
+		o.lanes[lane] = laneState{o.turn, o.lanes[lane].troubled}
+		o.tries[d.ID] = lane
 		o.wg.Go(func() { db.try(d) })
 	}
-	return time.Duration(c.wait) * time.Millisecond, nil
+	return time.Duration(min(c.wait, time.Hour.Milliseconds())) * time.Millisecond, nil
 }
 
-// chooser chooses what is tried next, on one snapshot.
-type chooser struct {
-	now   int64
-	most  int64 // the longest pause; what is due later was noted by another clock
-	room  int   // how many tries may be begun
-	share int   // how many a lane may have
-	far   int   // how far a lane is looked at
-	skip  map[layout.DeliveryID]bool
-	lanes map[laneOf]int
-	due   []layout.Due
-	wait  int64 // until something else is due; 0 for never
-
-	damaged []layout.DeliveryID
-}
-
-// chooser returns one that knows what is under way.
-func (db *DB) chooser() *chooser {
-	o := &db.outbox
+// fared notes how the last try of a lane ended.
+func (o *outbox) fared(d *layout.Delivery, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	n := db.opts.Deliveries.Concurrency
-	c := &chooser{now: db.opts.Now().UnixMilli(), most: db.opts.Deliveries.Retry.Most.Milliseconds(), room: n - len(o.tries),
-		share: max(1, n/4), skip: maps.Clone(o.broken), lanes: make(map[laneOf]int)}
-	for id, lane := range o.tries {
-		c.skip[id] = true
-		c.lanes[lane]++
-	}
-	c.far = 2*n + len(c.skip)
-	return c
+	lane := laneOf{d.Source, d.Hook}
+	o.lanes[lane] = laneState{o.lanes[lane].turn, err != nil}
 }
 
-// gather finds the first places of every lane that are due.
-func (c *chooser) gather(r storage.Reader) error {
-	for from := []byte{0}; from != nil; {
-		var first layout.Due
-		n := 0
-		cur := r.Scan(layout.Dues, from, nil, false)
-		for key, _, ok := cur.Next(); ok && n < c.far; key, _, ok = cur.Next() {
-			u, ok := layout.ParseDue(key)
-			if !ok || n > 0 && (u.Source != first.Source || u.Hook != first.Hook) {
-				break
-			}
-			if n++; n == 1 {
-				first = u
-			}
-			if !c.take(u) {
-				break
-			}
-		}
-		if err := cur.Err(); err != nil || n == 0 {
-			return err
-		}
-		from = first.LaneEnd()
+// recovered makes a panic of the host's code, such as its storage, an error.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = errs.New(errs.Internal, "a delivery panicked: %v", r)
 	}
-	return nil
 }
 
-// take notes a place if it is due, and reports whether one behind it may be.
-func (c *chooser) take(u layout.Due) bool {
-	left := u.Time - c.now
-	if left > 0 && left <= c.most {
-		c.look(left)
-		return false
-	}
-	if !c.skip[u.ID] {
-		c.due = append(c.due, u)
-	}
-	return true
-}
-
-// patience is how long a delivery waits for the first try of the one before it.
-const patience = 10 * time.Second
-
-// choose reads what is to be tried. What one entry sends in one write is tried in the
-// order of the hooks, and no hook gets more than its share.
-func (c *chooser) choose(r storage.Reader) (list []*layout.Delivery, err error) {
-	slices.SortFunc(c.due, func(a, b layout.Due) int {
-		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Commit, b.Commit), slices.Compare(a.ID[:], b.ID[:]))
-	})
-	for _, u := range c.due {
-		if len(list) == c.room {
-			break
-		}
-		lane := laneOf{u.Source, u.Hook}
-		if c.lanes[lane] >= c.share {
-			continue
-		}
-		d, err := layout.FindDelivery(r, u.Source, u.ID)
-		if err != nil && !errors.Is(err, ErrCorrupt) {
-			return nil, err
-		}
-		if d == nil { // damage, of which Check tells
-			c.damaged = append(c.damaged, u.ID)
-			continue
-		}
-		waits, err := c.waits(r, d)
-		if err != nil {
-			return nil, err
-		}
-		if waits {
-			continue
-		}
-		c.lanes[lane]++
-		d.Payload = slices.Clone(d.Payload)
-		list = append(list, d)
-	}
-	return list, nil
-}
-
-// waits reports whether a delivery still waits for the hook before it, which may be busy
-// with other entries: not for long, so that one receiver does not hold up the next.
-func (c *chooser) waits(r storage.Reader, d *layout.Delivery) (bool, error) {
-	left := d.Due + patience.Milliseconds() - c.now
-	if d.Tries > 0 || left <= 0 {
-		return false, nil
-	}
-	before, err := layout.FindDelivery(r, d.Source, d.ID.Previous())
-	if errors.Is(err, ErrCorrupt) {
-		return false, nil
-	}
-	if err != nil || before == nil || before.Commit != d.Commit || before.Entry != d.Entry || before.Tries > 0 || before.Failed != 0 {
-		return false, err
-	}
-	c.look(left)
-	return true, nil
-}
-
-// look has the outbox looked at again after some milliseconds.
-func (c *chooser) look(ms int64) {
-	if c.wait == 0 || ms < c.wait {
-		c.wait = ms
-	}
+// deliveryClock is the clock that says what is due: the host's, or the system's while
+// that one panics.
+func (db *DB) deliveryClock() (ms int64) {
+	ms = time.Now().UnixMilli()
+	defer func() { _ = recover() }()
+	return db.opts.Now().UnixMilli()
 }

@@ -16,23 +16,26 @@ import (
 
 // DeliveryOptions say how that is sent which hooks deliver: e-mails, text messages, push
 // notifications and web requests (spec 10.3). Deliveries are stored in the same
-// transaction as the write that they are of, and sent after it, as often as it takes: at
-// least once, also after a crash. The zero value makes web requests to public addresses
-// and can send nothing else.
+// transaction as the write that they are of, and sent after it: at least once, also after
+// a crash. One that fails is tried again as Retry says; if all tries are in vain it is
+// given up, and stays listed until it is retried or dropped. The zero value makes web
+// requests to public addresses and can send nothing else.
 type DeliveryOptions struct {
 	// Senders are the ways to send. What a hook delivers by a way that is nil fails at the
 	// first try, and stays listed: DB.RetryDelivery sends it once there is a sender. Web
 	// requests have a default client, which reaches public addresses alone.
 	Senders hooks.Senders
 	// Retry says how often a delivery is tried, and with which pauses: 5 times, after 1, 2,
-	// 4 and 8 seconds, unless it says otherwise.
+	// 4 and 8 seconds, unless it says otherwise. To bridge an outage of an hour takes more
+	// tries: 16 go on for 67 minutes.
 	Retry hooks.Retry
 	// Report is told of every try after it has been made. It is called from several
 	// goroutines at once, off the path of any request, and should be quick; a panic in it
-	// is dropped. It must not call DB.Close, which waits for it.
+	// is dropped. It must call neither DB.Close nor DB.Shutdown, which wait for it.
 	Report func(DeliveryReport)
 	// Concurrency is how many tries may be under way at once; 0 means 16. One hook gets a
-	// quarter of them, so that others go on when its receiver is slow.
+	// quarter of them, and all hooks together whose last try failed get half, so that others
+	// go on when receivers are slow.
 	Concurrency int
 	// Timeout is how long one try to send an e-mail, a text message or a push notification
 	// may take before its context ends; 0 means 30 seconds. How long web requests take is
@@ -81,21 +84,30 @@ type Delivery struct {
 	Next time.Time `json:"next,omitzero"`
 	// FailedAt is when it was given up; zero while it is pending.
 	FailedAt time.Time `json:"failedAt,omitzero"`
+	// Damaged reports that what is stored of it cannot be read. Only its data source, its id
+	// and an error are known then; it is not sent, and can only be dropped.
+	Damaged bool `json:"damaged,omitempty"`
 }
 
-// Failed reports whether the delivery was given up.
-func (d *Delivery) Failed() bool { return !d.FailedAt.IsZero() }
+// Failed reports whether the delivery was given up, or cannot be read: it is not tried any
+// more.
+func (d *Delivery) Failed() bool { return d.Damaged || !d.FailedAt.IsZero() }
 
 // DeliveryReport tells of one try.
 type DeliveryReport struct {
 	// Delivery is what it is after the try, which Tries counts in any case: it is the
 	// number of the try.
 	Delivery
-	// Err is nil when it was sent. Whoever sends may have put anything into it.
+	// Err is nil when it was sent. Whoever sends may have put anything into it; its text was
+	// made once, and an error that panics on being asked for it is replaced.
 	Err error
-	// Final reports that it is not tried again: it was given up, and stays listed. A try
-	// that the end of the database interrupted is not final, and does not count.
+	// Final reports that it is not tried again: it was given up, and stays listed, or it was
+	// dropped. A try that the end of the database interrupted is not final, and does not
+	// count.
 	Final bool
+	// Dropped reports that it was taken out of the outbox during a try in vain, by
+	// DB.DropDelivery or DB.Purge.
+	Dropped bool
 }
 
 // delivery returns a record of the outbox as callers see it.
@@ -151,4 +163,23 @@ func oneOf(first string, n int) string {
 		return first
 	}
 	return fmt.Sprintf("%s and %d more", first, n-1)
+}
+
+// listedDelivery returns a value of the outbox as it is listed, also one that cannot be
+// read. wrong is what is known to be wrong with it.
+func listedDelivery(key, value []byte, wrong error) Delivery {
+	if wrong == nil {
+		d, err := layout.ReadDelivery(key, value)
+		if err == nil {
+			return delivery(d)
+		}
+		wrong = err
+	}
+	out := Delivery{DataSourceID: layout.KeySource(key), LastError: deliveryError(wrong), Damaged: true}
+	var id ulid.ULID
+	if len(key) == len(layout.DeliveryKey(0, layout.DeliveryID{})) {
+		copy(id[:], key[len(key)-len(id):])
+		out.ID = id.String()
+	}
+	return out
 }

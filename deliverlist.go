@@ -10,20 +10,22 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/storage"
 )
 
 // DeliveryFilter says which deliveries are listed. The zero value lists all.
 type DeliveryFilter struct {
 	DataSourceID int64 // of one data source; 0 means all
-	Failed       bool  // only those that were given up
+	Failed       bool  // only those that were given up, or are damaged
 }
 
 // Deliveries streams what is in the outbox, pending and failed, of one data source after
 // the other and in the order of their ids, which is that of the writes to within a
 // millisecond, and for one write that of its entries and hooks. Each is told as it is
-// when the loop comes near it. It is for trusted code and for admins; one of an
-// organization names a data source that it sees. An error ends the stream.
+// when the loop comes near it, also one that is Damaged. It is for trusted code and for
+// admins; one of an organization names a data source that it sees. An error ends the
+// stream.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delivery, error] {
 	return func(yield func(Delivery, error) bool) {
 		if err := db.steering(ctx, f.DataSourceID); err != nil {
@@ -44,7 +46,7 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) iter.Seq2[Delive
 				return
 			}
 			for _, d := range l.batch {
-				if !yield(delivery(d), nil) {
+				if !yield(d, nil) {
 					return
 				}
 			}
@@ -73,38 +75,39 @@ func (db *DB) steering(ctx context.Context, source int64) error {
 type deliveryList struct {
 	DeliveryFilter
 	from, to []byte // what is left; from is nil at the end
-	batch    []*layout.Delivery
+	batch    []Delivery
 }
 
+// slice reads no more than a few megabytes, which payloads can be.
 func (l *deliveryList) slice(r storage.Reader) error {
 	l.batch = l.batch[:0]
-	b := newBudget()
-	c := r.Scan(layout.Outbox, l.from, l.to, false)
-	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		d, err := layout.ReadDelivery(key, value)
-		if err != nil {
-			return err
-		}
-		if !l.Failed || d.Failed != 0 {
-			d.Payload = bytes.Clone(d.Payload)
+	b, weight, next := newBudget(), 0, []byte(nil)
+	err := sealed.Each(r, layout.Outbox, l.from, l.to, func(key, value []byte, wrong error) bool {
+		if d := listedDelivery(key, value, wrong); !l.Failed || d.Failed() {
 			l.batch = append(l.batch, d)
 		}
-		if len(l.batch) == fullBatch || b.spent() {
-			l.from = append(bytes.Clone(key), 0)
-			return nil
+		if weight += len(value); weight < batchBytes && len(l.batch) < fullBatch && !b.spent() {
+			return true
 		}
+		next = append(bytes.Clone(key), 0)
+		return false
+	})
+	if err == nil {
+		l.from = next
 	}
-	l.from = nil
-	return c.Err()
+	return err
 }
 
 // RetryDelivery has a delivery tried at once, whatever it was waiting for. One that was
 // given up is pending again, with all its tries before it; one that could not be
 // rendered is ErrInvalidInput, since the data that it would be rendered from are not
-// kept. It is for those who may list the delivery; an id that is not in the outbox is
+// kept, and one that is damaged ErrCorrupt. It is for those who may list the delivery; an id that is not in the outbox is
 // ErrNotFound.
 func (db *DB) RetryDelivery(ctx context.Context, id string) error {
-	return db.steer(ctx, id, func(t *tx, found *layout.Delivery) error {
+	return db.steer(ctx, id, func(t *tx, found *layout.Delivery, damage error) error {
+		if damage != nil {
+			return damage
+		}
 		if len(found.Payload) == 0 {
 			return errs.New(errs.InvalidInput, "delivery %s could not be rendered, so there is nothing to send: %s", id, found.Error)
 		}
@@ -120,13 +123,42 @@ func (db *DB) RetryDelivery(ctx context.Context, id string) error {
 
 // DropDelivery takes a delivery out of the outbox: it is not tried any more, and not
 // listed. A try that has begun goes on. It is for those who may list the delivery; an id
-// that is not in the outbox is ErrNotFound.
+// that is not in the outbox is ErrNotFound. A delivery that is damaged can be dropped,
+// too.
 func (db *DB) DropDelivery(ctx context.Context, id string) error {
-	return db.steer(ctx, id, func(t *tx, found *layout.Delivery) error { return layout.DropDelivery(t.w, found) })
+	return db.steer(ctx, id, func(t *tx, found *layout.Delivery, damage error) error {
+		if damage != nil {
+			return dropDamaged(t.w, found.Source, found.ID)
+		}
+		return layout.DropDelivery(t.w, found)
+	})
 }
 
-// steer changes one delivery.
-func (db *DB) steer(ctx context.Context, text string, change func(t *tx, found *layout.Delivery) error) error {
+// dropDamaged removes a delivery that cannot be read, and so does not say where it is
+// listed as due.
+func dropDamaged(w storage.Writer, source int64, id layout.DeliveryID) error {
+	from, to := layout.Prefix(source)
+	var places [][]byte
+	c := w.Scan(layout.Dues, from, to, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		if u, ok := layout.ParseDue(key); ok && u.ID == id {
+			places = append(places, bytes.Clone(key))
+		}
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	for _, key := range places {
+		if err := w.Delete(layout.Dues, key); err != nil {
+			return err
+		}
+	}
+	return w.Delete(layout.Outbox, layout.DeliveryKey(source, id))
+}
+
+// steer changes one delivery. Of one that is damaged the change gets the ids and the
+// error.
+func (db *DB) steer(ctx context.Context, text string, change func(t *tx, found *layout.Delivery, damage error) error) error {
 	if err := db.unrestricted("steer deliveries"); err != nil {
 		return err
 	}
@@ -154,13 +186,15 @@ func (db *DB) steer(ctx context.Context, text string, change func(t *tx, found *
 	}
 	_, err = db.write(ctx, nil, func(t *tx) error {
 		found, err := layout.FindDelivery(t.w, source, layout.DeliveryID(id))
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrCorrupt):
+			return change(t, &layout.Delivery{Source: source, ID: layout.DeliveryID(id)}, err)
+		case err != nil:
 			return err
-		}
-		if found == nil {
+		case found == nil:
 			return unknown
 		}
-		return change(t, found)
+		return change(t, found, nil)
 	})
 	return err
 }
@@ -168,15 +202,20 @@ func (db *DB) steer(ctx context.Context, text string, change func(t *tx, found *
 // sourceOfDelivery returns the data source in whose outbox an id is, 0 for none.
 func sourceOfDelivery(r storage.Reader, id layout.DeliveryID) (int64, error) {
 	for from := []byte{0}; from != nil; {
-		c := r.Scan(layout.Outbox, from, nil, false)
-		key, _, ok := c.Next()
-		if !ok {
-			return 0, c.Err()
+		source, found := int64(0), false
+		err := sealed.Each(r, layout.Outbox, from, nil, func(key, _ []byte, _ error) bool {
+			source, found = layout.KeySource(key), true
+			return false
+		})
+		if err != nil || !found {
+			return 0, err
 		}
-		source := layout.KeySource(key)
 		value, err := r.Get(layout.Outbox, layout.DeliveryKey(source, id))
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			return 0, err
+		}
 		if err != nil || value != nil {
-			return source, err
+			return source, nil
 		}
 		_, from = layout.Prefix(source)
 	}

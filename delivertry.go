@@ -28,7 +28,31 @@ func (db *DB) try(d *layout.Delivery) {
 		}
 		db.settle(d, err, final)
 	}()
-	final, err = db.send(d)
+	hopeless, failure := db.send(d)
+	final, err = hopeless, plainError(failure)
+}
+
+// tryError is the error of a try. Its text was made once: that is the host's code, which
+// may panic.
+type tryError struct {
+	text  string
+	cause error
+}
+
+func (e *tryError) Error() string { return e.text }
+func (e *tryError) Unwrap() error { return e.cause }
+
+// plainError returns an error whose text can be read.
+func plainError(err error) (plain error) {
+	if err == nil {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			plain = errs.New(errs.Internal, "the sender failed, and its error panicked: %v", r)
+		}
+	}()
+	return &tryError{err.Error(), err}
 }
 
 // ended notes that a try is over.
@@ -110,73 +134,96 @@ func (db *DB) audience(ctx context.Context, source int64, f *hooks.PushFilter) (
 	return list, nil
 }
 
-// settle writes down what came of a try, and reports it.
+// settle writes down what came of a try, and reports it. Once the database is closed
+// without it there is nobody to tell.
 func (db *DB) settle(d *layout.Delivery, err error, final bool) {
 	o := &db.outbox
+	if o.isLeft() {
+		return
+	}
 	after := *d
 	after.Tries++
-	after.Tried, after.Error = db.opts.Now().UnixMilli(), ""
+	after.Tried, after.Error = db.deliveryClock(), ""
 	report := DeliveryReport{Err: err}
 	switch {
 	case err == nil:
+		o.fared(d, nil)
 		db.note(d, layout.DropDelivery)
 	case o.ctx.Err() != nil: // it does not count, and is made again
 		o.interrupted.Store(true)
 		after.Error = deliveryError(err)
 	default:
 		after.Error = deliveryError(err)
-		db.note(d, func(w storage.Writer, found *layout.Delivery) error {
-			next := *found
-			next.Tries++
-			next.Tried, next.Error = after.Tried, after.Error
-			pause, again := db.opts.Deliveries.Retry.After(int(next.Tries))
-			if again = again && !final; again {
-				next.Due = after.Tried + pause.Milliseconds()
-			} else {
-				next.Failed = max(after.Tried, 1)
-			}
-			after = next
-			return layout.PutDelivery(w, found, &next)
+		o.fared(d, err)
+		report.Dropped = db.note(d, func(w storage.Writer, found *layout.Delivery) error {
+			return db.noteFailure(w, d, found, &after, final)
 		})
-		report.Final = after.Failed != 0
-	}
-	if db.opts.Deliveries.Report == nil {
-		return
+		report.Final = report.Dropped || after.Failed != 0
 	}
 	report.Delivery = delivery(&after)
-	if err == nil {
+	if err == nil || report.Dropped {
 		report.Next = time.Time{}
 	}
 	db.report(report)
 }
 
+// noteFailure notes a try in vain, and puts what is stored then into after.
+func (db *DB) noteFailure(w storage.Writer, d, found, after *layout.Delivery, final bool) error {
+	if found.Tries != d.Tries || found.Tried != d.Tried { // by this very try, whose outcome was unknown
+		tries := after.Tries
+		*after = *found
+		after.Tries = tries       // RetryDelivery may have set it back
+		after.Payload = d.Payload // the other one is the storage's
+		return nil
+	}
+	next := *found
+	next.Tries, next.Tried, next.Error = after.Tries, after.Tried, after.Error
+	if pause, again := db.opts.Deliveries.Retry.After(int(next.Tries)); again && !final {
+		next.Due = next.Tried + pause.Milliseconds()
+	} else {
+		next.Failed = max(next.Tried, 1)
+	}
+	*after = next
+	after.Payload = d.Payload
+	return layout.PutDelivery(w, found, &next)
+}
+
 // report tells the host of a try.
 func (db *DB) report(r DeliveryReport) {
+	if db.opts.Deliveries.Report == nil || db.outbox.isLeft() {
+		return
+	}
 	defer func() { _ = recover() }() // what has been done stays
 	db.opts.Deliveries.Report(r)
 }
 
-// note changes what is stored of a delivery, unless it is gone. While the storage
-// fails it tries again, and so keeps what was sent from being sent once more.
-func (db *DB) note(d *layout.Delivery, change func(w storage.Writer, found *layout.Delivery) error) {
+// note changes what is stored of a delivery, and reports whether that is gone. While the
+// storage fails it tries again, and so keeps what was sent from being sent once more.
+func (db *DB) note(d *layout.Delivery, change func(w storage.Writer, found *layout.Delivery) error) (gone bool) {
 	o := &db.outbox
 	for pause := (backoff{}); ; o.wait(pause.next(), nil) {
 		last := o.isStopped()
-		err := db.store.Update(context.Background(), func(w storage.Writer) error {
-			found, err := layout.FindDelivery(w, d.Source, d.ID)
-			if err != nil || found == nil {
-				return err
-			}
-			return change(w, found)
-		})
+		gone, err := db.noteOnce(d, change)
 		if errors.Is(fromStorage(err), ErrCorrupt) {
 			o.mu.Lock()
 			o.broken[d.ID] = true
 			o.mu.Unlock()
-			return
+			return false
 		}
 		if err == nil || last {
-			return
+			return err == nil && gone
 		}
 	}
+}
+
+func (db *DB) noteOnce(d *layout.Delivery, change func(w storage.Writer, found *layout.Delivery) error) (gone bool, err error) {
+	defer recovered(&err)
+	err = db.store.Update(context.Background(), func(w storage.Writer) error {
+		found, err := layout.FindDelivery(w, d.Source, d.ID)
+		if gone = found == nil; err != nil || gone {
+			return err
+		}
+		return change(w, found)
+	})
+	return gone, err
 }

@@ -262,22 +262,22 @@ func ExampleFixedKeys() {
 }
 
 // smsGateway is how a program sends text messages.
-type smsGateway struct{}
+type smsGateway struct{ sent chan string }
 
-func (smsGateway) SendSMS(_ context.Context, m *hooks.SMSMessage) error {
+func (g smsGateway) SendSMS(_ context.Context, m *hooks.SMSMessage) error {
 	fmt.Println("to", m.To[0], "-", m.Body)
+	g.sent <- m.ID
 	return nil
 }
 
 func ExampleDeliveryOptions() {
 	ctx := context.Background()
-	gateway, done := smsGateway{}, make(chan bool)
+	gateway := smsGateway{make(chan string)}
 
 	db, err := siftdb.OpenMemory(&siftdb.Options{Deliveries: siftdb.DeliveryOptions{
 		Senders: hooks.Senders{SMS: gateway}, // an hooks.SMSSender; there are e-mail, push and web, too
-		Report: func(r siftdb.DeliveryReport) {
+		Report: func(r siftdb.DeliveryReport) { // of every try; Close waits for it
 			fmt.Println(r.Type, "hook", r.Hook, "try", r.Tries, "error", r.Err)
-			close(done)
 		},
 	}})
 	if err != nil {
@@ -295,7 +295,7 @@ func ExampleDeliveryOptions() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	<-done
+	<-gateway.sent
 	// Output:
 	// to +1555 - Thank you for the Desk!
 	// sms hook 0 try 1 error <nil>

@@ -3,12 +3,14 @@ package hooks
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
-	"net/url"
 	"sync"
+	"syscall"
 
 	"github.com/siftdb/siftdb/internal/errs"
 )
@@ -40,7 +42,8 @@ type Senders struct {
 	SMS   SMSSender
 	Push  PushSender
 	// HTTP makes web requests; how long they take and where they are redirected is its own
-	// business. One without a Timeout gets ten seconds.
+	// business, but a redirect that dropped the content is no success. One without a Timeout
+	// gets ten seconds.
 	HTTP *http.Client
 }
 
@@ -65,7 +68,8 @@ var defaultClient = sync.OnceValue(NewWebClient)
 
 // Send tries once to send a delivery. A push to an audience in which is nobody is sent to nobody.
 // An error of a web request says nothing of its content, and of its address no more than the
-// host; a panic of the host's code is an error, too. It may be that what gave an error was
+// host; it wraps ErrAddressRefused, an error of the context, or what the system, the resolver or
+// TLS said, and tells of anything else only that it failed. A panic of the host's code is an error, too. It may be that what gave an error was
 // received all the same.
 func (s *Senders) Send(ctx context.Context, d *Delivery) (err error) {
 	defer func() {
@@ -142,9 +146,12 @@ func request(ctx context.Context, client *http.Client, r *WebRequest) error {
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return errs.Wrap(errs.Unavailable, withoutAddress(err), "the web request failed")
+		return errs.Wrap(errs.Unavailable, knownCause(err), "the web request failed")
 	}
 	defer resp.Body.Close()
+	if resp.Request != nil && drops(req, resp.Request) { // by a client of the host's
+		return errs.Wrap(errs.Unavailable, errDropped, "the web request failed")
+	}
 	_, _ = io.CopyN(io.Discard, resp.Body, maxResponse) // the status says all
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return errs.New(errs.Unavailable, "the web request was answered with the status %d", resp.StatusCode)
@@ -152,14 +159,42 @@ func request(ctx context.Context, client *http.Client, r *WebRequest) error {
 	return nil
 }
 
-// withoutAddress takes the URL out of the error of an HTTP client: it may hold secrets.
-func withoutAddress(err error) error {
-	var u *url.Error
-	if !errors.As(err, &u) {
-		return err
-	}
-	if u.Timeout() {
+// What is told of failures whose own text may hold an address.
+const (
+	errFailed refusal = "the receiver could not be reached, or gave no valid answer"
+	errEnded  refusal = "the connection ended before an answer"
+)
+
+// knownCause returns what may be told of the error of an HTTP client. Its own text may hold
+// the address of the request, or one that a redirect made of it, and so secrets.
+func knownCause(err error) error {
+	var timeout net.Error
+	var refused refusal
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var system syscall.Errno
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("it took too long: %w", context.DeadlineExceeded)
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, ErrAddressRefused):
+		return ErrAddressRefused
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &dns):
+		told := *dns
+		told.Server, told.UnwrapErr = "", nil // which server was asked is the host's business
+		return &told
+	case errors.As(err, &certificate):
+		return certificate
+	case errors.As(err, &record):
+		return record
+	case errors.As(err, &system):
+		return system
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errEnded
 	}
-	return u.Err
+	return errFailed
 }

@@ -23,8 +23,9 @@ var ErrAddressRefused = errors.New("the address is not a public one")
 // counts is the address that it connects to, after a name is resolved, for every request and
 // every redirect, so that a name cannot change its mind in between. It takes no proxy from the
 // environment, keeps no cookies and no connections, follows 10 redirects at most, and gives up
-// after 10 seconds. The headers of a hook, which may hold secrets, do not follow a redirect to
-// another host (spec 10.3).
+// after 10 seconds. A redirect that would drop the content, as 301, 302 and 303 do with a POST,
+// and one from https to http are refused. The headers of a hook, which may hold secrets, do not
+// follow a redirect to another host (spec 10.3).
 func NewWebClient() *http.Client {
 	return webOptions{allowed: isPublic, timeout: webTimeout}.client()
 }
@@ -68,10 +69,32 @@ func (o webOptions) control(network, address string, _ syscall.RawConn) error {
 // followed are the headers that are sent to another host, too.
 var followed = []string{"Accept", "Content-Type", "User-Agent", DeliveryHeader}
 
-// checkRedirect holds redirects to their number, and what they are sent along.
+// refusal is why a redirect is not followed. It names no address.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+const (
+	errManyRedirects refusal = "there are more than 10 redirects"
+	errDropped       refusal = "the redirect would drop the content; 307 and 308 are followed"
+	errUnsafe        refusal = "the redirect leads from https to http"
+)
+
+// drops reports whether a redirect turned a request into one without its content, as 301,
+// 302 and 303 do with a POST.
+func drops(first, next *http.Request) bool {
+	return next.Method != first.Method || first.ContentLength != 0 && next.ContentLength == 0
+}
+
+// checkRedirect holds redirects to their number, and to what they are sent along.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects {
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+	switch {
+	case len(via) > maxRedirects:
+		return errManyRedirects
+	case drops(via[0], req):
+		return errDropped
+	case req.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https":
+		return errUnsafe
 	}
 	req.Header.Del("Referer") // it holds the address of the endpoint
 	first := via[0].URL

@@ -230,7 +230,7 @@ func TestRebinding(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hits.Add(1)
 		if r.URL.Path == "/again" {
-			http.Redirect(w, r, "/here", http.StatusFound)
+			http.Redirect(w, r, "/here", http.StatusTemporaryRedirect)
 		}
 	}))
 	defer server.Close()

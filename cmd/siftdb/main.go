@@ -47,6 +47,10 @@ The file in --keys, whose keys are 64 hex digits (openssl rand -hex 32):
   {"current": "2026", "keys": {"2026": "...", "2025": "..."}}
 Rules may be JavaScript: {"script": "return {granted: user.Email === query.Email}"}.
 It runs in processes of its own, for three seconds at most; what fails is logged.
+Hooks send web requests, to public addresses alone. The command has no senders of
+e-mails, text messages and push notifications: those fail, which is logged, and stay
+in the file, where DB.Deliveries of a Go program lists them, and DB.RetryDelivery sends
+them. check, compact and rotate send nothing.
 `
 
 // What the command returns to the shell.

@@ -28,7 +28,9 @@ func maintain(ctx context.Context, name string, args []string, readOnly bool, do
 	if _, err := os.Stat(flags.Arg(0)); err != nil {
 		return err
 	}
-	db, err := siftdb.Open(ctx, flags.Arg(0), &siftdb.Options{ReadOnly: readOnly, Keys: keys})
+	options := &siftdb.Options{ReadOnly: readOnly, Keys: keys}
+	options.Deliveries.Off = true // they are for the program that has the senders
+	db, err := siftdb.Open(ctx, flags.Arg(0), options)
 	if err != nil {
 		return err
 	}

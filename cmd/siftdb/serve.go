@@ -84,11 +84,27 @@ func (s *settings) logger(log io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: level}))
 }
 
-// withScripts returns options of a database that runs the scripts of access rules, and what runs
-// them, which is to be closed after the database.
+// logDeliveries returns what logs deliveries that fail: the first try of each, and its end.
+func logDeliveries(logger *slog.Logger) func(siftdb.DeliveryReport) {
+	return func(r siftdb.DeliveryReport) {
+		says := "a delivery failed, and is tried again"
+		switch {
+		case r.Err == nil || r.Tries > 1 && !r.Final:
+			return
+		case r.Dropped:
+			says = "a delivery failed, and was dropped"
+		case r.Final:
+			says = "a delivery was given up"
+		}
+		logger.Warn(says, "delivery", r.ID, "dataSource", r.DataSourceID, "hook", r.Hook, "type", r.Type, "tries", r.Tries, "error", r.Err)
+	}
+}
+
+// withScripts returns options of a database that runs the scripts of access rules and logs what
+// cannot be sent, and what runs the scripts, which is to be closed after the database.
 func withScripts(logger *slog.Logger) (*siftdb.Options, *script.Runner) {
 	runner := script.New(script.Options{})
-	return &siftdb.Options{Scripts: runner, ScriptFailed: func(id int64, f security.ScriptFailure) {
+	return &siftdb.Options{Deliveries: siftdb.DeliveryOptions{Report: logDeliveries(logger)}, Scripts: runner, ScriptFailed: func(id int64, f security.ScriptFailure) {
 		logger.Warn("the script of an access rule failed", "dataSource", id, "rule", f.Rule, "name", f.Name, "type", f.Type, "error", f.Err)
 	}}, runner
 }
