@@ -47,6 +47,18 @@ func testTokens(t testing.TB) *TokenList {
 	return list
 }
 
+// addToken adds a token to a list of tests.
+func addToken(t testing.TB, list *TokenList, more Token) {
+	t.Helper()
+	other, err := Tokens(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sum, account := range other.accounts {
+		list.accounts[sum] = account
+	}
+}
+
 // site is a database and a handler that serves it.
 type site struct {
 	testing.TB
