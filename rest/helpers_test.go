@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -156,6 +157,17 @@ func (s *site) send(r *http.Request) *reply {
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
 	return &reply{s.TB, r.Method + " " + r.URL.RequestURI(), w.Code, w.Header(), w.Body.String()}
+}
+
+// readReply reads what came over a connection.
+func readReply(s *site, what string, answer *http.Response) *reply {
+	s.Helper()
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return &reply{s.TB, what, answer.StatusCode, answer.Header, string(text)}
 }
 
 // want checks the status.

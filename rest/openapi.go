@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -13,7 +14,7 @@ func sorted(names []string) []string {
 }
 
 // describe returns the OpenAPI 3.1 document of the routes.
-func describe(routes []*route, options Options) ([]byte, error) {
+func describe(routes []*route, options Options, at prefix) ([]byte, error) {
 	paths := map[string]map[string]any{}
 	for _, r := range routes {
 		if paths[r.pattern] == nil {
@@ -21,14 +22,10 @@ func describe(routes []*route, options Options) ([]byte, error) {
 		}
 		paths[r.pattern][strings.ToLower(r.method)] = r.operation(options)
 	}
-	server := options.Prefix
-	if server == "" {
-		server = "/"
-	}
 	return json.Marshal(map[string]any{
 		"openapi":  "3.1.0",
 		"info":     map[string]any{"title": "siftdb", "version": "v1", "description": "Data sources over REST."},
-		"servers":  []any{map[string]any{"url": server}},
+		"servers":  []any{map[string]any{"url": cmp.Or(at.String(), "/")}},
 		"security": []any{map[string]any{"token": []string{}}, map[string]any{"bearer": []string{}}, map[string]any{"query": []string{}}, map[string]any{"cookie": []string{}}},
 		"paths":    paths,
 		"components": map[string]any{
