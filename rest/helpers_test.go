@@ -156,6 +156,11 @@ func (s *site) send(r *http.Request) *reply {
 	s.Helper()
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
+	if h, ok := s.handler.(*handler); ok {
+		if wrong := undocumented(h, r, w.Code, w.Header(), w.Body.String()); wrong != "" {
+			s.Errorf("%s %s: status %d: %s", r.Method, r.URL, w.Code, wrong)
+		}
+	}
 	return &reply{s.TB, r.Method + " " + r.URL.RequestURI(), w.Code, w.Header(), w.Body.String()}
 }
 
