@@ -70,7 +70,14 @@ type site struct {
 // newSite opens a database in memory, which is checked when the test ends.
 func newSite(t testing.TB, options Options) *site {
 	t.Helper()
-	db, err := siftdb.OpenMemory(&siftdb.Options{Media: media.Memory()})
+	return newSiteOf(t, siftdb.Options{}, options)
+}
+
+// newSiteOf is newSite for a database with options of its own.
+func newSiteOf(t testing.TB, database siftdb.Options, options Options) *site {
+	t.Helper()
+	database.Media = media.Memory()
+	db, err := siftdb.OpenMemory(&database)
 	if err != nil {
 		t.Fatal(err)
 	}
