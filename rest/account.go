@@ -67,7 +67,11 @@ func (c *call) organizationIDs() ([]int64, error) {
 
 // getOpenAPI is GET v1/openapi.json.
 func getOpenAPI(c *call) error {
-	c.w.begin(http.StatusOK, int64(len(c.h.openapi)))
-	_, err := c.w.Write(c.h.openapi)
+	text := c.h.openapi
+	if mount := mountOf(c.r); mount != "" {
+		text = servedAt(text, c.h.prefix, mount)
+	}
+	c.w.begin(http.StatusOK, int64(len(text)))
+	_, err := c.w.Write(text)
 	return err
 }

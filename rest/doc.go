@@ -8,7 +8,7 @@
 // The handler finds out who asks, turns the request into the call that a Go program would make on
 // a handle that acts for that caller (siftdb.DB.As), and writes what comes back. It holds no rule
 // and no query logic of its own. All paths begin with /v1/; it can be mounted under any prefix,
-// through http.StripPrefix or Options.Prefix.
+// through http.StripPrefix or Options.Prefix (mount.go).
 //
 // To read the code: handler.go takes a request from its first byte to its last, routes.go is the
 // table of all endpoints, router.go finds a line in it, auth.go and tokens.go say who asks,

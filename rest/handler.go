@@ -22,6 +22,7 @@ type handler struct {
 	limiter *limiter
 	origins *http.CrossOriginProtection
 	openapi []byte
+	prefix  prefix
 }
 
 // NewHandler returns a handler that serves a database. The database stays the caller's: close it
@@ -30,10 +31,11 @@ func NewHandler(db *siftdb.DB, options Options) (http.Handler, error) {
 	if db == nil {
 		return nil, errors.New("rest: there is no database to serve")
 	}
-	if p := options.Prefix; p != "" && (!strings.HasPrefix(p, "/") || strings.HasSuffix(p, "/")) {
-		return nil, errors.New("rest: a prefix begins with a slash and does not end with one")
+	at, err := parsePrefix(options.Prefix)
+	if err != nil {
+		return nil, err
 	}
-	h := &handler{db: db.WithPrefix(options.Prefix), options: options.withDefaults(), routes: routeTable(), origins: http.NewCrossOriginProtection()}
+	h := &handler{db: db.WithPrefix(at.String()), prefix: at, options: options.withDefaults(), routes: routeTable(), origins: http.NewCrossOriginProtection()}
 	if options.CORS != nil {
 		for _, origin := range options.CORS.Origins {
 			if origin == "*" {
@@ -47,8 +49,7 @@ func NewHandler(db *siftdb.DB, options Options) (http.Handler, error) {
 	if options.RateLimit.Requests > 0 {
 		h.limiter = newLimiter(h.options.RateLimit, h.options.Now)
 	}
-	var err error
-	h.openapi, err = describe(h.routes, h.options)
+	h.openapi, err = describe(h.routes, h.options, h.prefix)
 	return h, err
 }
 
@@ -86,7 +87,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve takes the request through every step up to its endpoint.
 func (c *call) serve() error {
-	path, ok := strings.CutPrefix(c.r.URL.EscapedPath(), c.h.options.Prefix)
+	path, ok := c.h.prefix.cut(c.r.URL.EscapedPath())
 	if !ok {
 		return notFoundPath()
 	}
@@ -149,6 +150,9 @@ func (c *call) admit() error {
 		return forbidden("This token does not manage data sources.")
 	}
 	c.db = c.h.db.As(c.who)
+	if mount := mountOf(c.r); mount != "" { // the URLs of files lead through it
+		c.db = c.db.WithPrefix(mount + c.h.prefix.String())
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -47,6 +48,18 @@ func testTokens(t testing.TB) *TokenList {
 	return list
 }
 
+// addToken adds a token to a list of tests.
+func addToken(t testing.TB, list *TokenList, more Token) {
+	t.Helper()
+	other, err := Tokens(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sum, account := range other.accounts {
+		list.accounts[sum] = account
+	}
+}
+
 // site is a database and a handler that serves it.
 type site struct {
 	testing.TB
@@ -57,7 +70,14 @@ type site struct {
 // newSite opens a database in memory, which is checked when the test ends.
 func newSite(t testing.TB, options Options) *site {
 	t.Helper()
-	db, err := siftdb.OpenMemory(&siftdb.Options{Media: media.Memory()})
+	return newSiteOf(t, siftdb.Options{}, options)
+}
+
+// newSiteOf is newSite for a database with options of its own.
+func newSiteOf(t testing.TB, database siftdb.Options, options Options) *site {
+	t.Helper()
+	database.Media = media.Memory()
+	db, err := siftdb.OpenMemory(&database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +163,23 @@ func (s *site) send(r *http.Request) *reply {
 	s.Helper()
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
+	if h, ok := s.handler.(*handler); ok {
+		if wrong := undocumented(h, r, w.Code, w.Header(), w.Body.String()); wrong != "" {
+			s.Errorf("%s %s: status %d: %s", r.Method, r.URL, w.Code, wrong)
+		}
+	}
 	return &reply{s.TB, r.Method + " " + r.URL.RequestURI(), w.Code, w.Header(), w.Body.String()}
+}
+
+// readReply reads what came over a connection.
+func readReply(s *site, what string, answer *http.Response) *reply {
+	s.Helper()
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return &reply{s.TB, what, answer.StatusCode, answer.Header, string(text)}
 }
 
 // want checks the status.

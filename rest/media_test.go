@@ -298,7 +298,7 @@ func TestCutUploads(t *testing.T) {
 func TestSlowUploads(t *testing.T) {
 	s, store := mediaSite(t, Options{ReadTimeout: 200 * time.Millisecond}, siftdb.Options{})
 	ds := s.table(siftdb.DataSourceSpec{Name: "T"})
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(recorded(t, s.handler))
 	defer server.Close()
 	body := multi("f@a.txt=12345", "g@b.txt=6789")
 	for _, leaves := range []bool{false, true} {
@@ -479,7 +479,7 @@ func TestBrokenStore(t *testing.T) {
 		t.Error(r.body)
 	}
 	store.down, store.short = false, true
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(recorded(t, s.handler))
 	defer server.Close()
 	r, err := http.NewRequest("GET", server.URL+strings.TrimPrefix(target, "GET "), nil)
 	if err != nil {

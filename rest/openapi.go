@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -13,26 +14,24 @@ func sorted(names []string) []string {
 }
 
 // describe returns the OpenAPI 3.1 document of the routes.
-func describe(routes []*route, options Options) ([]byte, error) {
+func describe(routes []*route, options Options, at prefix) ([]byte, error) {
 	paths := map[string]map[string]any{}
 	for _, r := range routes {
 		if paths[r.pattern] == nil {
-			paths[r.pattern] = map[string]any{}
+			paths[r.pattern] = map[string]any{"description": "Other methods are answered with 405, as in components/responses/MethodNotAllowed."}
 		}
 		paths[r.pattern][strings.ToLower(r.method)] = r.operation(options)
 	}
-	server := options.Prefix
-	if server == "" {
-		server = "/"
-	}
 	return json.Marshal(map[string]any{
 		"openapi":  "3.1.0",
-		"info":     map[string]any{"title": "siftdb", "version": "v1", "description": "Data sources over REST."},
-		"servers":  []any{map[string]any{"url": server}},
-		"security": []any{map[string]any{"token": []string{}}, map[string]any{"bearer": []string{}}, map[string]any{"query": []string{}}, map[string]any{"cookie": []string{}}},
+		"info":     map[string]any{"title": "siftdb", "version": "v1", "description": about},
+		"servers":  []any{map[string]any{"url": cmp.Or(at.String(), "/")}},
+		"security": places(),
 		"paths":    paths,
 		"components": map[string]any{
 			"schemas": schemas(),
+			"responses": map[string]any{"MethodNotAllowed": map[string]any{"description": http.StatusText(http.StatusMethodNotAllowed), "content": problemContent(),
+				"headers": map[string]any{"Allow": map[string]any{"description": "The methods that the path takes", "schema": text}}}},
 			"securitySchemes": map[string]any{
 				"token":  map[string]any{"type": "apiKey", "in": "header", "name": "Auth-token"},
 				"bearer": map[string]any{"type": "http", "scheme": "bearer", "description": "The base64 of the token, or the token itself."},
@@ -41,6 +40,22 @@ func describe(routes []*route, options Options) ([]byte, error) {
 			},
 		},
 	})
+}
+
+// places are the ways to send a token, of which one is enough.
+func places() []any {
+	var all []any
+	for _, scheme := range []string{"token", "bearer", "query", "cookie"} {
+		all = append(all, map[string]any{scheme: []string{}})
+	}
+	return all
+}
+
+const about = "Data sources over REST. HEAD is GET without the body. A path that is not here is answered with 404."
+
+// problemContent describes the body of an error.
+func problemContent() map[string]any {
+	return map[string]any{jsonType: map[string]any{"schema": ref("Error")}}
 }
 
 // operation describes one route.
@@ -64,6 +79,7 @@ func (r *route) operation(options Options) map[string]any {
 	case open:
 		op["security"] = []any{}
 	case public:
+		op["security"] = append(places(), map[string]any{})
 		op["description"] = "Public data sources can be read without a token."
 	case admin:
 		op["description"] = "Needs an admin token."
@@ -110,42 +126,40 @@ func (r *route) responses(options Options) map[string]any {
 		success["content"] = map[string]any{"*/*": map[string]any{"schema": binary}}
 		all[itoa(http.StatusPartialContent)] = map[string]any{"description": "The range that was asked for", "content": success["content"]}
 	}
+	if r.content {
+		all[itoa(http.StatusNotModified)] = map[string]any{"description": "The client has the file already"}
+	}
 	for _, status := range r.failures(options) {
-		all[itoa(int64(status))] = map[string]any{"description": http.StatusText(status),
-			"content": map[string]any{jsonType: map[string]any{"schema": ref("Error")}}}
+		all[itoa(int64(status))] = map[string]any{"description": http.StatusText(status), "content": problemContent()}
 	}
 	return all
 }
 
-// failures lists the statuses of the errors that a client can bring about.
+// failures lists the statuses of the errors that the endpoint can have.
 func (r *route) failures(options Options) []int {
 	statuses := []int{http.StatusBadRequest}
+	writes := r.method != http.MethodGet
+	creates := r.pattern == "/v1/data-sources" && writes
 	if r.rights != open {
-		statuses = append(statuses, http.StatusUnauthorized)
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusInternalServerError, http.StatusServiceUnavailable)
 		if options.RateLimit.Requests > 0 {
 			statuses = append(statuses, http.StatusTooManyRequests)
 		}
 	}
-	if r.rights == admin || r.pattern == "/v1/data-sources" && r.method == http.MethodPost {
+	if r.rights == admin || writes { // at least by a cookie from a page of another origin
 		statuses = append(statuses, http.StatusForbidden)
 	}
-	if strings.Contains(r.pattern, "{") || r.pattern == "/v1/data-sources" && r.method == http.MethodPost {
+	if strings.Contains(r.pattern, "{") || creates || strings.HasPrefix(r.pattern, "/v1/media") {
 		statuses = append(statuses, http.StatusNotFound)
 	}
 	if r.content {
-		statuses = append(statuses, http.StatusRequestedRangeNotSatisfiable)
+		statuses = append(statuses, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable)
 	}
-	if r.body == filesBody || r.pattern == "/v1/media/folders" {
-		statuses = append(statuses, http.StatusForbidden, http.StatusNotFound)
-	}
-	if r.pattern == "/v1/media" {
-		statuses = append(statuses, http.StatusNotFound)
-	}
-	if r.pattern == "/v1/media/folders/{folder}" {
+	if writes && !strings.HasSuffix(r.pattern, "/versions/{version}/data") {
 		statuses = append(statuses, http.StatusConflict)
 	}
 	if r.body != noBody {
-		statuses = append(statuses, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+		statuses = append(statuses, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	return statuses
 }

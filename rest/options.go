@@ -11,8 +11,11 @@ import (
 type Options struct {
 	// Authenticator knows the tokens. Nil knows none.
 	Authenticator Authenticator
-	// Prefix is what stands in front of /v1/ in the paths of requests, such as "/api". A program
-	// that uses http.StripPrefix leaves it empty.
+	// Prefix is what stands in front of /v1/ in the paths of requests, such as "/api". What is
+	// percent-encoded in it counts as what it stands for: "/my app" is "/my%20app". A program
+	// that uses http.StripPrefix leaves it empty: URLs of files begin with what was stripped too.
+	// What a proxy strips before it passes a request on cannot be known here; let it pass the
+	// whole path, or set siftdb.Options.MediaURL.
 	Prefix string
 	// StatusOK answers the insert and the update of an entry with 200, as the newer edition of
 	// the documentation has it. The default is 201, the seed's word (spec Q51).

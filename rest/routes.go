@@ -70,9 +70,9 @@ func routeTable() []*route {
 		{method: "GET", pattern: sourcePath + "/data", rights: public, handle: listEntries, summary: "List entries",
 			query: append([]parameter{dsn}, readParams...), status: 200, response: "QueryAnswer"},
 		{method: "POST", pattern: sourcePath + "/data", rights: token, body: rowsBody, bulk: true, handle: importEntries,
-			summary: "Replace all entries, or add some", query: []parameter{dsn, {"append", "flag", "keeps what is there"}, sourceParam}, request: "Import", form: "ImportFile", status: 200},
+			summary: "Replace all entries, or add some", query: []parameter{dsn, {"append", "flag", "keeps what is there"}, runHooksParam, sourceParam}, request: "Import", form: "ImportFile", status: 200},
 		{method: "PUT", pattern: sourcePath + "/data", rights: token, body: rowBody, handle: insertEntry, summary: "Insert an entry",
-			query: []parameter{dsn, sourceParam, folderID}, request: "Row", form: "Form", status: 201, response: "Entry"},
+			query: []parameter{dsn, sourceParam, folderID, mediaFolderID, ackParam}, request: "Row", form: "Form", status: 201, response: "Entry"},
 		{method: "GET", pattern: sourcePath + "/data/query", rights: public, handle: getQuery, summary: "Run a query that only reads",
 			query: append([]parameter{dsn, {"type", "text", "select"}}, readParams...), status: 200, response: "QueryAnswer"},
 		{method: "POST", pattern: sourcePath + "/data/query", rights: public, body: optionsBody, handle: postQuery, summary: "Run a query",
@@ -80,13 +80,13 @@ func routeTable() []*route {
 		{method: "GET", pattern: sourcePath + "/data/{entry}", rights: public, handle: getEntry, summary: "Get an entry",
 			query: []parameter{dsn, attributesParam}, status: 200, response: "Entry"},
 		{method: "PUT", pattern: sourcePath + "/data/{entry}", rights: token, body: rowBody, handle: updateEntry, summary: "Merge columns into an entry",
-			query: []parameter{dsn, sourceParam, folderID}, request: "Row", form: "Form", status: 201, response: "Entry"},
+			query: []parameter{dsn, sourceParam, folderID, mediaFolderID, ackParam}, request: "Row", form: "Form", status: 201, response: "Entry"},
 		{method: "DELETE", pattern: sourcePath + "/data/{entry}", rights: token, handle: deleteEntry, summary: "Delete an entry for good",
 			query: []parameter{dsn}, status: 200, response: "Empty"},
 		{method: "POST", pattern: sourcePath + "/commit", rights: token, body: optionsBody, bulk: true, handle: commit,
 			summary: "Insert, update and delete in one atomic write", query: []parameter{dsn, {"append", "flag", "keeps entries that are not sent"},
-				{"returnEntries", "flag", "false leaves the entries out of the answer"}, sourceParam}, request: "Commit", status: 200, response: "CommitAnswer"},
-		{method: "GET", pattern: sourcePath + "/indexes", rights: public, handle: indexes, summary: "Unique values of no column: refused", status: 400, response: "Error"},
+				runHooksParam, {"returnEntries", "flag", "false leaves the entries out of the answer"}, sourceParam}, request: "Commit", status: 200, response: "CommitAnswer"},
+		{method: "GET", pattern: sourcePath + "/indexes", rights: public, handle: indexes, summary: "Unique values of no column: refused", query: []parameter{dsn}, status: 400, response: "Error"},
 		{method: "GET", pattern: sourcePath + "/indexes/{columns}", rights: public, handle: indexes, summary: "Unique values of columns",
 			query: []parameter{dsn}, status: 200, response: "Indexes"},
 		{method: "GET", pattern: sourcePath + "/versions", rights: token, handle: listVersions, summary: "List versions, newest first",
@@ -104,7 +104,7 @@ func routeTable() []*route {
 		{method: "DELETE", pattern: "/v1/media/folders/{folder}", rights: admin, handle: deleteFolder, summary: "Delete an empty folder",
 			status: 200, response: "Empty"},
 		{method: "POST", pattern: "/v1/media/files", rights: token, body: filesBody, handle: uploadFiles, summary: "Upload files",
-			query: []parameter{appID, organizationID, folderID, {"name", "text", "the name of the file"}}, form: "Upload", status: 201, response: "Files"},
+			query: []parameter{appID, organizationID, folderID, mediaFolderID, {"name", "text", "the name of the file"}}, form: "Upload", status: 201, response: "Files"},
 		{method: "GET", pattern: "/v1/media/files/{file}", rights: token, handle: getFile, summary: "What is known of a file", status: 200, response: "FileAnswer"},
 		{method: "DELETE", pattern: "/v1/media/files/{file}", rights: token, handle: deleteFile, summary: "Delete a file for good", status: 200, response: "Empty"},
 		{method: "GET", pattern: "/v1/media/files/{file}/contents", rights: token, handle: getContents, summary: "The bytes of a file", status: 200, content: true},
@@ -124,6 +124,9 @@ func routeTable() []*route {
 func (r *route) compile() {
 	r.parts = strings.Split(strings.TrimPrefix(r.pattern, "/"), "/")
 	for _, part := range r.parts {
+		if part == "{ds}" {
+			r.query = append(r.query, nameApp)
+		}
 		if !strings.HasPrefix(part, "{") {
 			r.literals++
 		}
@@ -138,6 +141,10 @@ var (
 	organizationID  = parameter{"organizationId", "id", "the organization that the request is about"}
 	attributesParam = parameter{"attributes", "text", "names of what is returned, with commas"}
 	folderID        = parameter{"folderId", "id", "the folder of files"}
+	mediaFolderID   = parameter{"mediaFolderId", "id", "another name of folderId"}
+	nameApp         = parameter{"appId", "id", "the app whose data source goes first where several have the name in the path"}
+	ackParam        = parameter{"ack", "text", "taken, and without effect"}
+	runHooksParam   = parameter{"runHooks", "text", "which hooks run where the body says nothing: true, false, or a list of insert and update, as JSON text"}
 	sourceParam     = parameter{"source", "text", "a label of the write"}
 	limitParam      = parameter{"limit", "count", "how many are returned at most"}
 	offsetParam     = parameter{"offset", "count", "how many are skipped first"}

@@ -1,6 +1,8 @@
 package rest
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,31 +13,41 @@ import (
 
 // sample is a request of the document that the project started from, with the answer that it shows.
 // DS and ENTRY in the path and the body stand for the ids of the data source and of its first
-// entry, VERSION for the newest version.
+// entry, LAST for that of its last one, VERSION for the newest version.
 type sample struct {
 	name    string
 	rows    []string // of the data source, named Foo unless it says otherwise
 	named   string
+	old     bool   // public is null, as in the oldest answers of the document
+	rules   string // of the data source
+	token   string // of the caller; an admin's unless it says otherwise
 	request string
 	header  string
 	body    string
 	status  int
 	answer  string // empty for no body at all
+	left    string // what GET <ds>/data shows then: the data of the entries
+	then    func(s *site, ds *siftdb.DataSource, r *reply)
 }
 
 // samples are in the order of the document. Where it shows no answer, the specification's stands.
 var samples = []sample{
-	{name: "list", request: "GET /v1/data-sources?organizationId=123", status: 200, answer: `{"dataSources": [{"id": 2, "name": "Foo", "appCapabilities": null,
-		"hooks": [], "encrypted": false, "columns": null, "type": null, "public": false, "createdAt": "2016-10-27T15:51:33.497Z",
+	{name: "authenticating when using security rules", rows: people, token: apiToken,
+		rules:   `[{"type": ["select"], "allow": {"tokens": [77]}}]`,
+		request: "GET /v1/data-sources/DS/data/ENTRY", status: 200,
+		answer: `{"id": 1958, "data": {"email": "john.doe@example.org", "last-name": "Doe", "first-name": "John"},
+		"createdAt": "2016-11-15T12:47:56.700Z", "updatedAt": "2016-11-15T12:47:58.840Z", "dataSourceId": 5}`, then: onlyRead},
+	{name: "list", old: true, request: "GET /v1/data-sources?organizationId=123", status: 200, answer: `{"dataSources": [{"id": 2, "name": "Foo", "appCapabilities": null,
+		"hooks": [], "encrypted": false, "columns": null, "type": null, "public": null, "createdAt": "2016-10-27T15:51:33.497Z",
 		"updatedAt": "2016-10-27T15:51:33.497Z", "appId": null, "organizationId": 123}]}`},
-	{name: "get by id", request: "GET /v1/data-sources/DS", status: 200, answer: `{"dataSource": {"id": 2, "name": "Foo", "appCapabilities": null,
-		"hooks": [], "encrypted": false, "columns": null, "type": null, "public": false, "createdAt": "2016-10-27T15:51:33.497Z",
+	{name: "get by id", old: true, request: "GET /v1/data-sources/DS", status: 200, answer: `{"dataSource": {"id": 2, "name": "Foo", "appCapabilities": null,
+		"hooks": [], "encrypted": false, "columns": null, "type": null, "public": null, "createdAt": "2016-10-27T15:51:33.497Z",
 		"updatedAt": "2016-10-27T15:51:33.497Z", "appId": null, "organizationId": 123}}`},
-	{name: "get by name", named: "Foo bar", request: "GET /v1/data-sources/Foo%20bar", status: 200, answer: `{"dataSource": {"id": 2, "name": "Foo bar",
-		"appCapabilities": null, "hooks": [], "encrypted": false, "columns": null, "type": null, "public": false,
+	{name: "get by name", old: true, named: "Foo bar", request: "GET /v1/data-sources/Foo%20bar", status: 200, answer: `{"dataSource": {"id": 2, "name": "Foo bar",
+		"appCapabilities": null, "hooks": [], "encrypted": false, "columns": null, "type": null, "public": null,
 		"createdAt": "2016-10-27T15:51:33.497Z", "updatedAt": "2016-10-27T15:51:33.497Z", "appId": null, "organizationId": 123}}`},
-	{name: "get by a name of digits", named: "12345", request: "GET /v1/data-sources/12345?dsn", status: 200, answer: `{"dataSource": {"id": 2, "name": "12345",
-		"appCapabilities": null, "hooks": [], "encrypted": false, "columns": null, "type": null, "public": false,
+	{name: "get by a name of digits", old: true, named: "12345", request: "GET /v1/data-sources/12345?dsn", status: 200, answer: `{"dataSource": {"id": 2, "name": "12345",
+		"appCapabilities": null, "hooks": [], "encrypted": false, "columns": null, "type": null, "public": null,
 		"createdAt": "2016-10-27T15:51:33.497Z", "updatedAt": "2016-10-27T15:51:33.497Z", "appId": null, "organizationId": 123}}`},
 	{name: "create", request: "POST /v1/data-sources?organizationId=123", header: asJSON, body: `{"name": "Test"}`, status: 201,
 		answer: `{"dataSource": {"hooks": [], "encrypted": false, "public": false, "id": 6, "name": "Test", "organizationId": 123,
@@ -47,18 +59,24 @@ var samples = []sample{
 		answer: `{"dataSource": {"id": 6, "name": "New name", "hooks": [], "definition": {}, "encrypted": false, "public": false,
 		"organizationId": 123, "updatedAt": "2016-11-17T10:03:11.839Z", "createdAt": "2016-11-17T10:03:11.839Z", "appCapabilities": null,
 		"columns": ["Foo", "Bar"], "type": null, "appId": null}}`},
-	{name: "delete", request: "DELETE /v1/data-sources/DS", status: 200},
+	{name: "delete", request: "DELETE /v1/data-sources/DS", status: 200, then: func(s *site, ds *siftdb.DataSource, _ *reply) {
+		s.ask(adminToken, "GET "+path(ds, "")).want(404)
+	}},
 	{name: "import", rows: people, request: "POST /v1/data-sources/DS/data", header: asJSON,
-		body: `{"append": true, "entries": [{"email": "john@example.org"}, {"email": "alice@example.org"}]}`, status: 200},
-	{name: "truncate", rows: people, request: "POST /v1/data-sources/DS/data", header: asJSON, body: `{"entries": []}`, status: 200},
-	{name: "commit", rows: people, request: "POST /v1/data-sources/DS/commit", header: asJSON, body: `{"entries": [
+		body: `{"append": true, "entries": [{"email": "john@example.org"}, {"email": "alice@example.org"}]}`, status: 200,
+		left: `{"email":"john.doe@example.org","first-name":"John","last-name":"Doe"} {"Status":"Active","email":"ada@example.org"} {"email":"john@example.org"} {"email":"alice@example.org"}`},
+	{name: "truncate", rows: people, request: "POST /v1/data-sources/DS/data", header: asJSON, body: `{"entries": []}`, status: 200,
+		then: func(s *site, ds *siftdb.DataSource, _ *reply) {
+			s.ask(adminToken, "GET "+path(ds, "/data")).text(200, `{"entries":[]}`)
+		}},
+	{name: "commit", rows: append(people[:2:2], `{"email": "gone@example.org"}`), request: "POST /v1/data-sources/DS/commit", header: asJSON, body: `{"entries": [
 		{"id": ENTRY, "data": {"email": "john@example.org"}}, {"data": {"email": "alice@example.org"}}],
-		"delete": [456], "append": true, "extend": true, "runHooks": []}`, status: 200,
+		"delete": [LAST], "append": true, "extend": true, "runHooks": []}`, status: 200,
 		answer: `{"entries": [
 		{"id": 1, "data": {"email": "john@example.org", "last-name": "Doe", "first-name": "John"}, "order": 0, "createdAt": "2016-11-15T12:47:56.700Z", "updatedAt": "2016-11-15T12:47:58.840Z", "deletedAt": null, "dataSourceId": 5},
 		{"id": 2, "data": {"email": "ada@example.org", "Status": "Active"}, "order": 0, "createdAt": "2016-11-15T12:47:56.700Z", "updatedAt": "2016-11-15T12:47:58.840Z", "deletedAt": null, "dataSourceId": 5},
 		{"id": 3, "data": {"email": "alice@example.org"}, "order": 0, "createdAt": "2016-11-15T12:47:56.700Z", "updatedAt": "2016-11-15T12:47:58.840Z", "deletedAt": null, "dataSourceId": 5}],
-		"clientIds": []}`},
+		"clientIds": []}`, left: `{"email":"john@example.org","first-name":"John","last-name":"Doe"} {"Status":"Active","email":"ada@example.org"} {"email":"alice@example.org"}`},
 	{name: "query", rows: people, request: "POST /v1/data-sources/DS/data/query", header: asJSON,
 		body: `{"type": "select", "where": {"email": "john.doe@example.org"}}`, status: 200,
 		answer: `{"entries": [{"id": 1958, "data": {"email": "john.doe@example.org", "last-name": "Doe", "first-name": "John"},
@@ -71,6 +89,8 @@ var samples = []sample{
 		body: `{"where": {"SessionId": "123"}, "countOnly": true}`, status: 200, answer: `{"count": 1, "dataSourceId": 123}`},
 	{name: "count only with $regex", rows: people, request: "POST /v1/data-sources/DS/data/query", header: asJSON,
 		body: `{"where": {"email": {"$regex": "a"}}, "countOnly": true}`, status: 400, answer: `{"error": "invalid request", "message": "*"}`},
+	{name: "count only with $elemMatch", rows: people, request: "POST /v1/data-sources/DS/data/query", header: asJSON,
+		body: `{"where": {"tags": {"$elemMatch": {"$gt": 1}}}, "countOnly": true}`, status: 400, answer: `{"error": "invalid request", "message": "*"}`},
 	{name: "query with many filters", rows: staff, request: "POST /v1/data-sources/DS/data/query", header: asJSON, body: `{"type": "select",
 		"where": {"$and": [{"Status": "Active"}, {"Age": {"$gte": 18}}], "$filters": [
 		{"column": "Email", "condition": "contains", "value": "@company.com"}, {"column": "Department", "condition": "oneof", "value": ["Engineering", "Design", "Product"]}]},
@@ -79,7 +99,7 @@ var samples = []sample{
 		"updatedAt": "2024-01-15T12:47:58.840Z", "dataSourceId": 5}, {"id": 2, "data": {"Name": "Zoe", "Email": "zoe@company.com", "Department": "Design"},
 		"createdAt": "2024-01-15T12:47:56.700Z", "updatedAt": "2024-01-15T12:47:58.840Z", "dataSourceId": 5}]}`},
 	{name: "delete query", rows: []string{`{"Status": "Inactive"}`, `{"Status": "Active"}`, `{"Status": "Inactive"}`}, request: "POST /v1/data-sources/DS/data/query", header: asJSON,
-		body: `{"type": "delete", "where": {"Status": "Inactive"}}`, status: 200, answer: `{"deletedCount": 2}`},
+		body: `{"type": "delete", "where": {"Status": "Inactive"}}`, status: 200, answer: `{"deletedCount": 2}`, left: `{"Status":"Active"}`},
 	{name: "aggregate", rows: staff, request: "POST /v1/data-sources/DS/data/query", header: asJSON, body: `{"type": "select", "aggregate": [
 		{"$group": {"_id": "$data.Department", "count": {"$sum": 1}}}, {"$sort": {"count": -1}}]}`, status: 200,
 		answer: `{"entries": [{"_id": "Engineering", "count": 2}, {"_id": "Design", "count": 1}]}`},
@@ -92,15 +112,21 @@ var samples = []sample{
 	{name: "update", rows: []string{`{}`}, request: "PUT /v1/data-sources/DS/data/ENTRY", header: asJSON, body: `{"email": "bob@fliplet.com", "date" : "2024-01-01"}`, status: 201,
 		answer: `{"id": 1, "data": {"email": "bob@fliplet.com", "date": "2024-01-01"}, "dataSourceId": 5,
 		"updatedAt": "2016-11-17T10:32:38.411Z", "createdAt": "2016-11-17T10:32:38.411Z"}`},
-	{name: "delete entry", rows: people, request: "DELETE /v1/data-sources/DS/data/ENTRY", status: 200, answer: `{}`},
+	{name: "delete entry", rows: people, request: "DELETE /v1/data-sources/DS/data/ENTRY", status: 200, answer: `{}`, left: `{"Status":"Active","email":"ada@example.org"}`},
 	{name: "insert as multipart, without the file", request: "PUT /v1/data-sources/DS/data", header: "Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW",
 		body: strings.ReplaceAll("------WebKitFormBoundary7MA4YWxkTrZu0gW\nContent-Disposition: form-data; name=\"foo\"\n\nbar\n------WebKitFormBoundary7MA4YWxkTrZu0gW--\n", "\n", "\r\n"), status: 201,
 		answer: `{"id": 2, "data": {"foo": "bar"}, "dataSourceId": 123, "updatedAt": "2017-12-14T16:18:14.954Z", "createdAt": "2017-12-14T16:18:14.214Z", "deletedAt": null}`},
 	{name: "insert as multipart", request: "PUT /v1/data-sources/DS/data", header: "Content-Type: multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW",
 		body: strings.ReplaceAll("------WebKitFormBoundary7MA4YWxkTrZu0gW\nContent-Disposition: form-data; name=\"foo\"\n\nbar\n------WebKitFormBoundary7MA4YWxkTrZu0gW\n"+
 			"Content-Disposition: form-data; name=\"baz\"; filename=\"file.jpg\"\nContent-Type: image/jpeg\n\n\n------WebKitFormBoundary7MA4YWxkTrZu0gW--\n", "\n", "\r\n"), status: 201,
-		answer: `{"id": 2, "data": {"foo": "bar", "baz": "*", "bazMediaFileId": 456}, "dataSourceId": 123, "updatedAt": "2017-12-14T16:18:14.954Z",
-		"createdAt": "2017-12-14T16:18:14.214Z", "deletedAt": null}`},
+		answer: `{"id": 2, "data": {"foo": "bar", "baz": "URL", "bazMediaFileId": 456}, "dataSourceId": 123, "updatedAt": "2017-12-14T16:18:14.954Z",
+		"createdAt": "2017-12-14T16:18:14.214Z", "deletedAt": null}`, then: func(s *site, _ *siftdb.DataSource, r *reply) {
+			url := fmt.Sprintf("/v1/media/files/%v/contents/file.jpg", r.get("data", "bazMediaFileId"))
+			if got := r.get("data", "baz"); got != url {
+				s.Errorf("the URL of the file is %v, want %s", got, url)
+			}
+			s.ask(adminToken, "GET "+url).text(200, "") // the sample's file has no bytes
+		}},
 	{name: "indexes", rows: []string{`{"Name": "Foo", "Role": {"Name": "Manager"}}`, `{"Name": "Bar", "Role": {"Name": "Developer"}}`},
 		request: "GET /v1/data-sources/DS/indexes/Name,Role.Name", status: 200, answer: `{"indexes": {"Name": ["Foo", "Bar"], "Role.Name": ["Manager", "Developer"]}}`},
 	{name: "versions", rows: []string{`{"Column 1": "demo data", "Column 2": "demo data"}`}, request: "GET /v1/data-sources/DS/versions", status: 200,
@@ -125,54 +151,82 @@ var (
 	}
 )
 
+// apiToken is the token of the document's sample under rules: of an app, and nobody's login.
+const apiToken = "eu--abcdef-123456678"
+
+// onlyRead makes sure that the rules are what let the token of the sample read: others may not, and
+// it may do nothing else.
+func onlyRead(s *site, ds *siftdb.DataSource, _ *reply) {
+	entry := path(ds, "/data/"+entryIDs(s, ds)[0])
+	s.ask(guestToken, "GET "+entry).fails(400, "security rules")
+	s.ask(apiToken, "PUT "+entry, asJSON, `{"email": "x"}`).fails(400, "security rules")
+	s.ask(apiToken, "DELETE "+entry).fails(400, "security rules")
+	s.ask("", "GET "+entry).want(401)
+}
+
 // TestSeed sends every request of the document, and compares the answers with those that it shows,
-// ids and times aside.
+// ids and times aside, and what the data source holds then.
 func TestSeed(t *testing.T) {
 	for _, sample := range samples {
-		t.Run(sample.name, func(t *testing.T) {
-			s := newSite(t, Options{})
-			name := sample.named
-			if name == "" {
-				name = "Foo"
-			}
-			ds := s.table(siftdb.DataSourceSpec{Name: name}, sample.rows...)
-			ids := strings.NewReplacer("DS", itoa(ds.ID()), "ENTRY", firstEntry(s, ds), "VERSION", "2")
-			if strings.Contains(sample.name, "version") || sample.name == "restore" { // one more write, by Nicholas
-				s.ask(adminToken, "POST "+path(ds, "/commit"), asJSON, `{"entries": [{"data": {}}], "append": true}`).want(200)
-			}
-			r := s.ask(adminToken, ids.Replace(sample.request), sample.header, ids.Replace(sample.body)).want(sample.status)
-			if sample.answer == "" {
-				if r.body != "" || r.header.Get("Content-Length") != "0" {
-					t.Fatalf("the answer has a body: %q", r.body)
-				}
-				return
-			}
-			if got := r.header.Get("Content-Type"); got != "application/json; charset=utf-8" {
-				t.Errorf("content type %q", got)
-			}
-			if diff := differs(decode(t, sample.answer), r.value(), "$"); diff != "" {
-				t.Errorf("%s\ngot %s", diff, r.body)
-			}
-		})
+		t.Run(sample.name, func(t *testing.T) { sample.play(t) })
 	}
 }
 
-// firstEntry returns the id of the first entry of a data source; 0 when there is none.
-func firstEntry(s *site, ds *siftdb.DataSource) string {
-	e, err := ds.FindOne(ctx, siftdb.Query{})
+func (sample *sample) play(t *testing.T) {
+	tokens := testTokens(t)
+	addToken(t, tokens, Token{ID: 77, Token: apiToken, OrganizationID: new(int64(123)), AppID: new(int64(456))})
+	s := newSite(t, Options{Authenticator: tokens})
+	spec := siftdb.DataSourceSpec{Name: cmp.Or(sample.named, "Foo"), PublicNull: sample.old}
+	if sample.rules != "" {
+		spec.AccessRules = json.RawMessage(sample.rules)
+	}
+	ds := s.table(spec, sample.rows...)
+	entries := append([]string{"0"}, entryIDs(s, ds)...)
+	ids := strings.NewReplacer("DS", itoa(ds.ID()), "ENTRY", entries[min(1, len(sample.rows))], "LAST", entries[len(sample.rows)], "VERSION", "2")
+	if strings.Contains(sample.name, "version") || sample.name == "restore" { // one more write, by Nicholas
+		s.ask(adminToken, "POST "+path(ds, "/commit"), asJSON, `{"entries": [{"data": {}}], "append": true}`).want(200)
+	}
+	r := s.ask(cmp.Or(sample.token, adminToken), ids.Replace(sample.request), sample.header, ids.Replace(sample.body)).want(sample.status)
+	if sample.answer == "" {
+		if r.body != "" || r.header.Get("Content-Length") != "0" {
+			t.Fatalf("the answer has a body: %q", r.body)
+		}
+	} else {
+		if got := r.header.Get("Content-Type"); got != "application/json; charset=utf-8" {
+			t.Errorf("content type %q", got)
+		}
+		if diff := differs(decode(t, sample.answer), r.value(), "$"); diff != "" {
+			t.Errorf("%s\ngot %s", diff, r.body)
+		}
+	}
+	if sample.left != "" {
+		if got := s.ask(adminToken, "GET "+path(ds, "/data")).want(200).data(); got != sample.left {
+			t.Errorf("the data source holds\n%s\nwant\n%s", got, sample.left)
+		}
+	}
+	if sample.then != nil {
+		sample.then(s, ds, r)
+	}
+}
+
+// entryIDs returns the ids of the entries of a data source.
+func entryIDs(s *site, ds *siftdb.DataSource) []string {
+	list, err := ds.Find(ctx, siftdb.Query{})
 	if err != nil {
 		s.Fatal(err)
 	}
-	if e == nil {
-		return "0"
+	var ids []string
+	for _, e := range list {
+		ids = append(ids, itoa(e.ID))
 	}
-	return itoa(e.ID)
+	return ids
 }
 
 // free are keys whose values the document and the test cannot share.
 var free = []string{"id", "dataSourceId", "createdAt", "updatedAt", "key", "bazMediaFileId"}
 
-// differs tells what of a documented value is not in an answer. Keys beyond the documented ones
+// differs tells what of a documented value is not in an answer. "*" stands for any text, and "URL" for
+// one of a file, which is looked at more closely elsewhere. Keys beyond the documented ones
 // may only be those that all entries have (spec 1.4).
 func differs(want, got any, at string) string {
 	switch w := want.(type) {
@@ -213,7 +267,10 @@ func differs(want, got any, at string) string {
 		}
 		return ""
 	}
-	if want != "*" && want != got {
+	if some, _ := got.(string); want == "*" && some != "" || want == "URL" && strings.HasPrefix(some, "/v1/media/files/") {
+		return ""
+	}
+	if want != got {
 		return fmt.Sprintf("%s is %v, want %v", at, got, want)
 	}
 	return ""

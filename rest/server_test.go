@@ -184,7 +184,7 @@ func TestCutStream(t *testing.T) {
 	fail = &siftdb.Error{Code: "corrupt", Message: "secret"}
 	h := *s.handler.(*handler)
 	h.routes = table
-	server := httptest.NewServer(&h)
+	server := httptest.NewServer(recorded(t, &h))
 	defer server.Close()
 	defer server.Client().CloseIdleConnections()
 	get := func(path string) (int, string, error) {
@@ -208,7 +208,7 @@ func TestCutStream(t *testing.T) {
 func TestSlowBodies(t *testing.T) {
 	s := newSite(t, Options{ReadTimeout: 150 * time.Millisecond})
 	ds := s.table(siftdb.DataSourceSpec{Name: "A"})
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(recorded(t, s.handler))
 	defer server.Close()
 	before := state(t, s)
 	head := "PUT " + path(ds, "/data") + " HTTP/1.1\r\nHost: x\r\nAuth-token: " + orgToken + "\r\nContent-Type: application/json\r\n"
@@ -282,7 +282,7 @@ func TestSlowReader(t *testing.T) {
 		rows[i] = `{"a": "` + strings.Repeat("x", 5000) + `"}`
 	}
 	ds := s.table(siftdb.DataSourceSpec{Name: "A"}, rows...)
-	server := httptest.NewServer(s.handler)
+	server := httptest.NewServer(recorded(t, s.handler))
 	defer server.Close()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
 	if err != nil {
