@@ -61,28 +61,32 @@ func postQuery(c *call) error {
 	return c.run(ds, q)
 }
 
-// run answers a query. Entries that need not be gathered first are streamed.
+// run answers a query. What it selects is streamed: the total of a pagination, which comes after
+// the entries, is known by then.
 func (c *call) run(ds *siftdb.DataSource, q siftdb.Query) error {
 	ctx := c.r.Context()
-	plain := (q.Type == "" || q.Type == "select") && q.Aggregate == nil && len(q.Joins) == 0 && !q.CountOnly && !q.IncludePagination
-	if plain {
-		return c.entries(ds.Each(ctx, q))
+	if q.Type != "" && q.Type != "select" || q.CountOnly {
+		result, err := ds.Query(ctx, q, c.writer("")...)
+		if err != nil {
+			return err
+		}
+		return c.result(result)
 	}
-	result, err := ds.Query(ctx, q, c.writer("")...)
+	found := ds.Stream(q)
+	s := c.stream(http.StatusOK)
+	s.text(`{"entries":`)
+	var err error
+	if q.Aggregate != nil {
+		err = items(s, found.Documents(ctx))
+	} else {
+		err = items(s, found.Entries(ctx))
+	}
 	if err != nil {
 		return err
 	}
-	if result.Entries == nil || q.Aggregate != nil {
-		return c.result(result)
-	}
-	s := c.stream(http.StatusOK)
-	s.text(`{"entries":`)
-	if err := s.entries(each(result.Entries)); err != nil {
-		return err
-	}
-	if result.Pagination != nil {
+	if p := found.Pagination(); p != nil {
 		s.text(`,"pagination":`)
-		if err := s.value(result.Pagination); err != nil {
+		if err := s.value(p); err != nil {
 			return err
 		}
 	}
@@ -90,7 +94,7 @@ func (c *call) run(ds *siftdb.DataSource, q siftdb.Query) error {
 	return s.close()
 }
 
-// result answers with a count, a number of deletions or the documents of a pipeline.
+// result answers with a count or a number of deletions.
 func (c *call) result(r *siftdb.Result) error {
 	text, err := r.MarshalJSON()
 	if err != nil {
@@ -359,22 +363,28 @@ func commit(c *call) error {
 	if err != nil {
 		return err
 	}
-	result, err := ds.Commit(c.r.Context(), what, c.writer("")...)
+	s := c.stream(http.StatusOK)
+	s.text("{")
+	first := true
+	result, err := ds.CommitEach(c.r.Context(), what, func(e *siftdb.Entry) error {
+		if first {
+			s.text(`"entries":[`)
+		} else {
+			s.text(",")
+		}
+		first = false
+		return s.item(e)
+	}, c.writer("")...)
 	switch {
 	case err != nil && result != nil:
 		return &problem{status: http.StatusInternalServerError, kind: "internal error", cause: err,
 			message: "The commit was applied, as version " + itoa(result.Version) + ", but its entries could not be read. Do not send it again."}
 	case err != nil:
 		return err
-	}
-	s := c.stream(http.StatusOK)
-	s.text("{")
-	if what.ReturnEntries {
-		s.text(`"entries":`)
-		if err := s.entries(each(result.Entries)); err != nil {
-			return err
-		}
-		s.text(",")
+	case !first:
+		s.text("],")
+	case what.ReturnEntries:
+		s.text(`"entries":[],`)
 	}
 	s.text(`"clientIds":`)
 	ids := result.ClientIDs
