@@ -69,7 +69,7 @@ func TestLargeReads(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	join := `"join": [{"name": "kind", "dataSourceName": "Kinds", "on": {"n": "of"}}]`
+	join := `"join": {"kind": {"dataSourceName": "Kinds", "on": {"n": "of"}}}`
 	for _, test := range []struct{ target, body string }{
 		{"GET " + path(ds, "/data"), ""},
 		{"GET " + path(ds, `/data?where={"n":{"$gte":0}}&attributes=text,n`), ""},
@@ -78,7 +78,7 @@ func TestLargeReads(t *testing.T) {
 		{"POST " + path(ds, "/data/query"), `{"where": {"n": {"$gte": 0}}, "includePagination": true}`},
 		{"POST " + path(ds, "/data/query"), `{` + join + `}`},
 		{"POST " + path(ds, "/data/query"), `{` + join + `, "limit": 500000, "includePagination": true}`},
-		{"POST " + path(ds, "/data/query"), `{"join": [{"name": "kinds", "dataSourceName": "Kinds"}]}`},
+		{"POST " + path(ds, "/data/query"), `{"join": {"kinds": {"dataSourceName": "Kinds"}}}`},
 		{"POST " + path(ds, "/data/query"), `{"aggregate": [{"$match": {"data.n": {"$gte": 0}}}], "includePagination": true}`},
 		{"POST " + path(ds, "/commit"), `{"append": true, "entries": [{"data": {"n": -2}, "clientId": "a"}]}`},
 		{"GET " + path(ds, "/versions/"+itoa(versions[0].ID)+"/data"), ""},
