@@ -197,9 +197,8 @@ func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, each fun
 		if version != 0 {
 			after = after.reads(moment{atCommit, version})
 		}
-		err := after.answer(ctx, results[i], each)
-		if err != nil {
-			return results, errs.Wrap(errs.Unavailable, err, "the commit was applied as version %d, but its entries could not be read", version)
+		if err := after.answer(ctx, results[i], each); err != nil {
+			return results, unanswered(version, err)
 		}
 	}
 	return results, nil
@@ -283,11 +282,11 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit, label string) (*prep
 	data := make([]any, len(c.Entries))
 	p.orders = make([][]byte, len(c.Entries))
 	for i, e := range c.Entries {
-		switch at := fmt.Sprintf("entries.%d", i); {
+		switch {
 		case e.ID < 0:
-			return nil, errs.At(errs.InvalidInput, at+".id", "an entry id cannot be negative")
+			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d.id", i), "an entry id cannot be negative")
 		case e.IfChanged < 0 || e.IfChanged > 0 && e.ID == 0:
-			return nil, errs.At(errs.InvalidInput, at, "a condition on changed is the id of a commit, for an update")
+			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d", i), "a condition on changed is the id of a commit, for an update")
 		}
 		if p.orders[i], err = db.parseOrder(e.Order); err != nil {
 			return nil, rowError(i, err)

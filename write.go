@@ -372,6 +372,8 @@ type bulkWrite struct {
 	file    bool     // the rows are those of a file
 	columns []string // of a file: the list becomes these, or gains them; nil for none
 	hooks   *hooking // that do nothing, and must not have changed; nil for a write without
+	commit  bool     // the rows are those of a commit, and columns its list
+	label   string   // of the commit
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {

@@ -321,15 +321,14 @@ func deleteEntry(c *call) error {
 
 // readCommit reads the body of a commit, of which JSON is read entry by entry as it comes in, and
 // what the query string adds to it.
-func (c *call) readCommit() (siftdb.Commit, error) {
-	var none siftdb.Commit
+func (c *call) readCommit(ds *siftdb.DataSource) (*siftdb.CommitBody, error) {
 	fallback, err := c.queryOptions("append", "runHooks", "returnEntries", "source")
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	b, err := c.open()
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	var in io.Reader = b
 	switch b.media {
@@ -338,18 +337,18 @@ func (c *call) readCommit() (siftdb.Commit, error) {
 	case formType:
 		text, err := b.all()
 		if err != nil {
-			return none, err
+			return nil, err
 		}
 		f, err := parseBodyForm(text)
 		if err != nil {
-			return none, err
+			return nil, err
 		}
 		if text, err = f.appendObject(nil, "", option); err != nil {
-			return none, err
+			return nil, err
 		}
 		in = bytes.NewReader(text)
 	}
-	what, err := siftdb.ReadCommit(in, fallback)
+	what, err := ds.ReadCommit(in, fallback)
 	return what, jsonError(err)
 }
 
@@ -359,14 +358,16 @@ func commit(c *call) error {
 	if err != nil {
 		return err
 	}
-	what, err := c.readCommit()
+	what, err := c.readCommit(ds)
 	if err != nil {
 		return err
 	}
+	defer what.Close()
+	returned := what.ReturnEntries()
 	s := c.stream(http.StatusOK)
 	s.text("{")
 	first := true
-	result, err := ds.CommitEach(c.r.Context(), what, func(e *siftdb.Entry) error {
+	result, err := what.Apply(c.r.Context(), func(e *siftdb.Entry) error {
 		if first {
 			s.text(`"entries":[`)
 		} else {
@@ -383,7 +384,7 @@ func commit(c *call) error {
 		return err
 	case !first:
 		s.text("],")
-	case what.ReturnEntries:
+	case returned:
 		s.text(`"entries":[],`)
 	}
 	s.text(`"clientIds":`)
