@@ -152,7 +152,7 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
 		if err == nil {
-			entry = newEntry(st.id, st.src.names, &recs[0])
+			entry = ownEntry(st.id, st.src.names, &recs[0])
 		}
 		return recs, err
 	})

@@ -151,7 +151,7 @@ func (c *call) writeStatus() int {
 }
 
 // save stores the body of an insert or update: a flat object, or a form, which may hold files.
-func (c *call) save(row func(document.Value) (*siftdb.Entry, error), form func(siftdb.Form) (*siftdb.Entry, error)) (*siftdb.Entry, error) {
+func (c *call) save(row func(any) (*siftdb.Entry, error), form func(siftdb.Form) (*siftdb.Entry, error)) (*siftdb.Entry, error) {
 	b, err := c.open()
 	if err != nil {
 		return nil, err
@@ -181,7 +181,7 @@ func insertEntry(c *call) error {
 		return err
 	}
 	e, err := c.save(
-		func(row document.Value) (*siftdb.Entry, error) {
+		func(row any) (*siftdb.Entry, error) {
 			return ds.Insert(c.r.Context(), row, c.writer(source)...)
 		},
 		func(form siftdb.Form) (*siftdb.Entry, error) {
@@ -291,7 +291,7 @@ func updateEntry(c *call) error {
 		return err
 	}
 	e, err := c.save(
-		func(row document.Value) (*siftdb.Entry, error) {
+		func(row any) (*siftdb.Entry, error) {
 			return ds.UpdateEntry(c.r.Context(), id, row, c.writer(source)...)
 		},
 		func(form siftdb.Form) (*siftdb.Entry, error) {

@@ -28,8 +28,8 @@ func TestHostileMemory(t *testing.T) {
 		status                         int
 		most                           int64 // multiple of the body
 	}{
-		{"a row of empty arrays", "PUT /v1/data-sources/1/data", `{"a":[`, "[],", `[]]}`, 201, 11},
-		{"columns", "POST /v1/data-sources", `{"name":"x","columns":[`, `"a",`, `"a"]}`, 201, 8},
+		{"a row of empty arrays", "PUT /v1/data-sources/1/data", `{"a":[`, "[],", `[]]}`, 201, 16},
+		{"columns", "POST /v1/data-sources", `{"name":"x","columns":[`, `"a",`, `"a"]}`, 201, 14},
 		{"a commit of empty rows", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"append":true,"entries":[`, `{"data":{}},`, `{"data":{}}]}`, 200, 10},
 		{"a commit that deletes one entry many times", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"entries":[],"append":true,"delete":[`, `1,`, `1]}`, 200, 6},
 	} {
