@@ -43,26 +43,7 @@ func (ds *DataSource) AggregateEach(ctx context.Context, pipeline any, q Query) 
 			return
 		}
 		defer a.close()
-		skip, left := q.Offset, a.limit
-		if err := a.begin(ctx); err != nil {
-			yield(Document{}, err)
-			return
-		}
-		if left == 0 {
-			return
-		}
-		for d, err := range a.all(ctx) {
-			if err == nil && skip > 0 {
-				skip--
-				continue
-			}
-			if !yield(d, err) || err != nil {
-				return
-			}
-			if left--; left == 0 {
-				return
-			}
-		}
+		a.page(ctx, q.Offset, nil)(yield)
 	}
 }
 
@@ -74,29 +55,58 @@ func (ds *DataSource) aggregate(ctx context.Context, pipeline any, q Query) (*Re
 	}
 	defer a.close()
 	result := &Result{Documents: []Document{}, dataSource: ds.id}
-	if err := a.begin(ctx); err != nil {
-		return nil, err
+	var total *int64
+	if q.IncludePagination {
+		total = new(int64(0))
+		result.Pagination = &Pagination{Limit: q.Limit, Offset: q.Offset}
 	}
-	full := func() bool { return a.limit >= 0 && len(result.Documents) == a.limit }
-	if full() && !q.IncludePagination {
-		return result, nil
-	}
-	var total int64
-	for d, err := range a.all(ctx) {
+	for d, err := range a.page(ctx, q.Offset, total) {
 		if err != nil {
 			return nil, err
 		}
-		if total++; total > int64(q.Offset) && !full() {
-			result.Documents = append(result.Documents, d)
-		}
-		if full() && !q.IncludePagination {
-			break
-		}
+		result.Documents = append(result.Documents, d)
 	}
-	if q.IncludePagination {
-		result.Pagination = &Pagination{Total: total, Limit: q.Limit, Offset: q.Offset}
+	if total != nil {
+		result.Pagination.Total = *total
 	}
 	return result, nil
+}
+
+// page yields what is wanted of the output. Where total is not nil it goes on to the end,
+// and sets total to the number of all documents.
+func (a *aggregator) page(ctx context.Context, offset int, total *int64) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		if err := a.begin(ctx); err != nil {
+			yield(Document{}, err)
+			return
+		}
+		left := a.limit
+		if left == 0 && total == nil {
+			return
+		}
+		n := int64(0)
+		for d, err := range a.all(ctx) {
+			if err != nil {
+				yield(Document{}, err)
+				return
+			}
+			if n++; n <= int64(offset) {
+				continue
+			}
+			if left != 0 {
+				left--
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if left == 0 && total == nil {
+				return
+			}
+		}
+		if total != nil {
+			*total = n
+		}
+	}
 }
 
 // aggregator runs a pipeline over a data source.

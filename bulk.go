@@ -214,7 +214,7 @@ func (ds *DataSource) store(ctx context.Context, g *gathered, b bulkWrite, optio
 	if opts.ifChanged != 0 {
 		return result, errNoCondition()
 	}
-	large := g.size > ds.db.sizes.from
+	large := g.weight() > ds.db.sizes.from
 	if !large && b.replace {
 		if large, err = ds.isLarge(ctx); err != nil {
 			return result, err
@@ -295,7 +295,7 @@ func recordIDs(recs []layout.Record) []int64 {
 
 // nameColumns makes the list of columns what a bulk write says.
 func (st *sourceTx) nameColumns(b bulkWrite) {
-	if b.replace && b.columns != nil {
+	if (b.replace || b.commit) && b.columns != nil {
 		st.setColumns(b.columns)
 	} else {
 		st.addColumns(b.columns)

@@ -105,6 +105,19 @@ func (ds *DataSource) Commit(ctx context.Context, c Commit, options ...WriteOpti
 	return results[0], err
 }
 
+// CommitEach is Commit, but with ReturnEntries the entries of the data source after the
+// commit go to each, one by one in default order, and not into the result: they need not
+// be in memory together. They are one snapshot, of the moment after the commit. No
+// transaction is open while each runs. An error of each ends the call; it is told in the
+// error that is returned beside the result, for the commit stays applied.
+func (ds *DataSource) CommitEach(ctx context.Context, c Commit, each func(*Entry) error, options ...WriteOption) (*CommitResult, error) {
+	results, err := ds.db.commitAll(ctx, []SourceCommit{{ds, c}}, each, options)
+	if results == nil {
+		return nil, err
+	}
+	return results[0], err
+}
+
 // SourceCommit is a commit and the data source that it is for.
 type SourceCommit struct {
 	DataSource *DataSource
@@ -115,6 +128,11 @@ type SourceCommit struct {
 // commit id, and a version under that id in each data source that changed. Results
 // are in the order of the commits. A data source may be named once.
 func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...WriteOption) ([]*CommitResult, error) {
+	return db.commitAll(ctx, commits, nil, options)
+}
+
+// commitAll is CommitAll; each takes the entries of answers, if it is not nil.
+func (db *DB) commitAll(ctx context.Context, commits []SourceCommit, each func(*Entry) error, options []WriteOption) ([]*CommitResult, error) {
 	opts, err := makeWriteOptions(options)
 	if err != nil {
 		return nil, err
@@ -131,7 +149,7 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 				}
 			}
 		}
-		results, err := db.applyAll(ctx, prepared, options)
+		results, err := db.applyAll(ctx, prepared, each, options)
 		if !errors.Is(err, errStale) && !errors.Is(err, errMoved) {
 			return results, err
 		}
@@ -144,7 +162,7 @@ func (db *DB) CommitAll(ctx context.Context, commits []SourceCommit, options ...
 	return nil, commits[0].DataSource.overtaken()
 }
 
-func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options []WriteOption) ([]*CommitResult, error) {
+func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, each func(*Entry) error, options []WriteOption) ([]*CommitResult, error) {
 	results := make([]*CommitResult, len(prepared))
 	if slices.ContainsFunc(prepared, func(p *preparedCommit) bool { return p.commit.ReturnEntries }) {
 		// What the answer is read from must stay until it is read.
@@ -179,14 +197,34 @@ func (db *DB) applyAll(ctx context.Context, prepared []*preparedCommit, options 
 		if version != 0 {
 			after = after.reads(moment{atCommit, version})
 		}
-		if results[i].Entries, err = after.Find(ctx, Query{}); isDenied(err) {
-			results[i].Entries, err = []*Entry{}, nil // what may not be read is left out (spec 8.3)
-		}
-		if err != nil {
-			return results, errs.Wrap(errs.Unavailable, err, "the commit was applied as version %d, but its entries could not be read", version)
+		if err := after.answer(ctx, results[i], each); err != nil {
+			return results, unanswered(version, err)
 		}
 	}
 	return results, nil
+}
+
+// answer reads the entries that a commit answers with. What may not be read is left out
+// (spec 8.3).
+func (ds *DataSource) answer(ctx context.Context, result *CommitResult, each func(*Entry) error) (err error) {
+	if each == nil {
+		if result.Entries, err = ds.Find(ctx, Query{}); isDenied(err) {
+			result.Entries, err = []*Entry{}, nil
+		}
+		return err
+	}
+	for e, err := range ds.Each(ctx, Query{}) {
+		if isDenied(err) {
+			return nil
+		}
+		if err == nil {
+			err = each(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // preparedCommit is a commit that has been checked and encoded.
@@ -244,11 +282,11 @@ func (db *DB) prepare(ctx context.Context, sc SourceCommit, label string) (*prep
 	data := make([]any, len(c.Entries))
 	p.orders = make([][]byte, len(c.Entries))
 	for i, e := range c.Entries {
-		switch at := fmt.Sprintf("entries.%d", i); {
+		switch {
 		case e.ID < 0:
-			return nil, errs.At(errs.InvalidInput, at+".id", "an entry id cannot be negative")
+			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d.id", i), "an entry id cannot be negative")
 		case e.IfChanged < 0 || e.IfChanged > 0 && e.ID == 0:
-			return nil, errs.At(errs.InvalidInput, at, "a condition on changed is the id of a commit, for an update")
+			return nil, errs.At(errs.InvalidInput, fmt.Sprintf("entries.%d", i), "a condition on changed is the id of a commit, for an update")
 		}
 		if p.orders[i], err = db.parseOrder(e.Order); err != nil {
 			return nil, rowError(i, err)

@@ -44,17 +44,33 @@ func ParseCommit(body []byte) (Commit, error) {
 
 // ReadCommit is ParseCommit for a body that comes in as a stream: entries are read one by
 // one, so that the text as a whole is never in memory. Keys of fallback, the JSON of an
-// object, count where the body lacks them; it may be nil. A body that ends too early is
-// io.ErrUnexpectedEOF, and an error of the reader is returned as it is.
+// object, count where the body lacks them; it may be nil. Delete lists each id once, in
+// order. A body that ends too early is io.ErrUnexpectedEOF, and an error of the reader is
+// returned as it is.
 func ReadCommit(body io.Reader, fallback json.RawMessage) (Commit, error) {
-	c := Commit{ReturnEntries: true}
+	var r commitReader
+	err := r.read(body, fallback)
+	return r.commit, err
+}
+
+// read reads a commit body and the keys of fallback.
+func (r *commitReader) read(body io.Reader, fallback json.RawMessage) error {
+	c := &r.commit
+	c.ReturnEntries = true
 	text := document.NewStream(body)
 	given := map[string]document.Value{}
 	err := text.Fields(func(key string) (err error) {
 		if key == "entries" {
 			given[key] = document.Value{}
-			c.Entries, err = readCommitEntries(text)
-			return err
+			return r.entries(text)
+		}
+		if key == "delete" {
+			c.Delete = nil // of a repeated key the last one counts
+			if next, err := text.Peek(); err == nil && next == '[' {
+				given[key] = document.Of(nil)
+				c.Delete, err = readIDs(text)
+				return err
+			}
 		}
 		value, err := text.Value()
 		if err == nil {
@@ -82,38 +98,46 @@ func ReadCommit(body io.Reader, fallback json.RawMessage) (Commit, error) {
 			err = c.setKey(key, given[key])
 		}
 	}
-	return c, err
+	return err
+}
+
+// readIDs reads an array of ids, of which it returns each once, in order.
+func readIDs(text *document.Stream) ([]int64, error) {
+	ids := []int64{}
+	sorted := 0
+	tidy := func() {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		sorted = len(ids)
+	}
+	err := text.Items(func() error {
+		value, err := text.Value()
+		if err != nil {
+			return err
+		}
+		id, err := strconv.ParseInt(string(value), 10, 64)
+		if ok := err == nil && value[0] != '-' && value[0] != '+' && value[0] != '0' && id <= maxEntryID; !ok {
+			v, err := parseLoose(value)
+			if err != nil {
+				return err
+			}
+			if id, ok = parseID(v); !ok {
+				return errs.At(errs.InvalidInput, "delete", "delete must be an array of ids")
+			}
+		}
+		if ids = append(ids, id); len(ids) >= 4096+2*sorted {
+			tidy()
+		}
+		return nil
+	})
+	tidy()
+	return ids, err
 }
 
 // parseLoose reads JSON without limits of its own: those of the database are for the
 // data, and Commit applies them.
 func parseLoose(text []byte) (document.Value, error) {
 	return document.Parse(text, document.Limits{Depth: -1, Keys: -1, KeyBytes: -1, NumberBytes: -1})
-}
-
-// readCommitEntries reads the entries of a commit; nil for what is no array.
-func readCommitEntries(text *document.Stream) ([]CommitEntry, error) {
-	if c, err := text.Peek(); err == nil && c != '[' {
-		_, err = text.Value()
-		return nil, err
-	}
-	entries := []CommitEntry{}
-	err := text.Items(func() error {
-		value, err := text.Value()
-		if err != nil {
-			return err
-		}
-		v, err := parseLoose(value)
-		if err == nil {
-			var e CommitEntry
-			if e, err = parseCommitEntry(v); err == nil {
-				entries = append(entries, e)
-				return nil
-			}
-		}
-		return rowError(len(entries), err)
-	})
-	return entries, err
 }
 
 // UnmarshalJSON reads a commit body as ParseCommit does.

@@ -304,8 +304,8 @@ func (db *DB) cleanColumns(columns []string) ([]string, error) {
 	if limit == 0 {
 		limit = 1024
 	}
-	clean := make([]string, 0, len(columns))
-	seen := make(map[string]struct{}, len(columns))
+	clean := make([]string, 0, min(len(columns), 64)) // the rest may all be the same
+	seen := make(map[string]struct{})
 	for _, c := range columns {
 		if !utf8.ValidString(c) {
 			return nil, errs.New(errs.InvalidInput, "column name %q is not valid UTF-8", c)

@@ -37,6 +37,9 @@ func (d Document) Decode(v any) error {
 // JSON cannot carry is null.
 func (d Document) JSON() []byte { return d.value.AppendJSON(nil) }
 
+// AppendJSON appends what JSON returns.
+func (d Document) AppendJSON(dst []byte) []byte { return d.value.AppendJSON(dst) }
+
 // MarshalJSON returns what JSON does.
 func (d Document) MarshalJSON() ([]byte, error) { return d.JSON(), nil }
 

@@ -42,6 +42,18 @@ func newEntry(source int64, names *document.Names, rec *layout.Record) *Entry {
 	return e
 }
 
+// ownEntry is newEntry for a record that was made for a write and not read. A large
+// document becomes the entry's, as nobody changes it; a small one may lie in a larger
+// piece of memory.
+func ownEntry(source int64, names *document.Names, rec *layout.Record) *Entry {
+	if len(rec.Doc) < 64<<10 {
+		return newEntry(source, names, rec)
+	}
+	e := new(Entry)
+	e.set(source, names, rec, rec.Doc)
+	return e
+}
+
 // set fills an entry from a record whose document has been copied to doc.
 func (e *Entry) set(source int64, names *document.Names, rec *layout.Record, doc []byte) {
 	*e = Entry{ID: rec.ID, DataSourceID: source, CreatedAt: fromMillis(rec.CreatedAt), UpdatedAt: fromMillis(rec.UpdatedAt),

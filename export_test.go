@@ -20,7 +20,7 @@ func ForgeKeys(w storage.Writer, source int64) error {
 // StageAt makes bulk writes of more than some bytes, and the replacing of more than some
 // entries, take several transactions.
 func StageAt(db *DB, bytes, perTransaction int, rows int64) {
-	db.sizes = stageSizes{int64(bytes), perTransaction, rows}
+	db.sizes = stageSizes{int64(bytes), perTransaction, rows, 3}
 }
 
 // Unswept reports whether a bulk write has left something behind.

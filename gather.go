@@ -21,9 +21,11 @@ type stageSizes struct {
 	from  int64 // bytes of documents from which it does
 	bytes int   // that go into one of them
 	rows  int64 // entries that are so many that they are replaced so, whatever takes their place
+
+	members int // of a commit that are held in memory in any case
 }
 
-var defaultSizes = stageSizes{from: 16 << 20, bytes: 4 << 20, rows: 1 << 16}
+var defaultSizes = stageSizes{from: 16 << 20, bytes: 4 << 20, rows: 1 << 16, members: 4096}
 
 // gathered are the rows of one write, encoded as they come in, with proposed numbers
 // for names that the data source does not have. Few of them are kept in memory. Many
@@ -34,6 +36,7 @@ type gathered struct {
 	base   *document.Names
 	enc    *document.Encoder
 	spills bool
+	whole  bool // no key is reserved
 	count  int
 	size   int64
 
@@ -74,7 +77,7 @@ func (g *gathered) add(v any) error {
 		return err
 	}
 	g.doc = doc
-	if g.mayBeReserved() {
+	if !g.whole && g.mayBeReserved() {
 		if own := document.Stored(doc, g.enc.Names()); slices.ContainsFunc(reservedKeys, func(key string) bool { return own.Field(key).Kind() != document.Absent }) {
 			own = document.Stored(bytes.Clone(doc), own.Names())
 			g.enc.Retract(before)
@@ -116,11 +119,18 @@ func (g *gathered) keep(doc []byte) error {
 	start := len(g.chunk)
 	g.chunk = append(g.chunk, doc...)
 	g.docs = append(g.docs, g.chunk[start:len(g.chunk):len(g.chunk)])
-	if g.size <= g.db.sizes.from || !g.spills {
+	if g.weight() <= g.db.sizes.from || !g.spills {
 		return nil
 	}
 	return g.spill()
 }
+
+// rowWeight is what a row of no size at all counts for: it takes room of its own in lists
+// and in transactions.
+const rowWeight = 64
+
+// weight is what the rows count for where memory is to be bounded.
+func (g *gathered) weight() int64 { return g.size + rowWeight*int64(g.count) }
 
 // spill moves the rows into a spool. A system without a place for one keeps them in
 // memory.
@@ -162,7 +172,7 @@ func unspooled(err error) error {
 // reset drops the rows.
 func (g *gathered) reset() {
 	g.close()
-	*g = gathered{db: g.db, base: g.base, enc: g.enc, spills: g.spills, known: -1}
+	*g = gathered{db: g.db, base: g.base, enc: g.enc, spills: g.spills, whole: g.whole, known: -1}
 	g.enc.Reset(g.base)
 }
 
@@ -187,7 +197,7 @@ func (g *gathered) batches(size int) iter.Seq2[[][]byte, error] {
 		for from := 0; from < len(g.docs); {
 			to, n := from, 0
 			for to < len(g.docs) && (n < size || to == from) {
-				n += len(g.docs[to])
+				n += rowWeight + len(g.docs[to])
 				to++
 			}
 			if !yield(g.docs[from:to:to], nil) {
@@ -210,7 +220,7 @@ func (g *gathered) spooled(size int, yield func([][]byte, error) bool) {
 	room := make([]byte, 0, size+size/8)
 	for n := range g.count {
 		length, err := binary.ReadUvarint(in)
-		if err == nil && int(length) > cap(room)-len(room) {
+		if err == nil && (int(length) > cap(room)-len(room) || len(docs) > size/rowWeight) {
 			if len(docs) > 0 && !yield(docs, nil) {
 				return
 			}

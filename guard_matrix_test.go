@@ -91,7 +91,13 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.FindOne":  {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.FindOne(ctx, siftdb.Query{})) }},
 	"DataSource.FindByID": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.FindByID(ctx, c.entry)) }},
 	"DataSource.Each":     {guardTReads, func(c guardTCell) (string, error) { return guardTText(guardTFirst(c.ds.Each(ctx, siftdb.Query{}))) }},
-	"DataSource.Count":    {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Count(ctx, siftdb.Query{})) }},
+	"DataSource.Stream": {guardTReads, func(c guardTCell) (string, error) {
+		return guardTText(guardTFirst(c.ds.Stream(siftdb.Query{IncludePagination: true}).Entries(ctx)))
+	}},
+	"DataSource.Stream pipe": {guardTReads, func(c guardTCell) (string, error) {
+		return guardTText(guardTFirst(c.ds.Stream(siftdb.Query{Aggregate: `[]`}).Documents(ctx)))
+	}},
+	"DataSource.Count": {guardTReads, func(c guardTCell) (string, error) { return guardTText(c.ds.Count(ctx, siftdb.Query{})) }},
 	"DataSource.Cursor": {guardTReads, func(c guardTCell) (string, error) {
 		x, err := c.ds.Cursor(ctx, siftdb.Query{})
 		return guardTCursor(x), err
@@ -151,6 +157,27 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.ReplaceWith nothing": {guardTChange, func(c guardTCell) (string, error) { return guardTText(c.ds.ReplaceWith(ctx, nil)) }},
 	"DataSource.Commit": {guardTChange, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Commit(ctx, siftdb.Commit{Append: new(true), Extend: true, ReturnEntries: true, Entries: []siftdb.CommitEntry{{ID: c.entry, Data: c.data()}, {Data: c.data()}}}))
+	}},
+	"DataSource.CommitEach": {guardTChange, func(c guardTCell) (string, error) {
+		var list []*siftdb.Entry
+		_, err := c.ds.CommitEach(ctx, siftdb.Commit{Append: new(true), ReturnEntries: true, Entries: []siftdb.CommitEntry{{Data: c.data()}}}, func(e *siftdb.Entry) error {
+			list = append(list, e)
+			return nil
+		})
+		return guardTText(list, err)
+	}},
+	"DataSource.ReadCommit": {guardTChange, func(c guardTCell) (string, error) {
+		siftdb.StageAt(c.root, 300, 200, 40) // an admin's is staged
+		body, err := c.ds.ReadCommit(strings.NewReader(`{"entries":[`+strings.Repeat(`{"data":{"Name":"new"}},`, 9)+`{"data":{}}]}`), json.RawMessage(`{"append":true}`))
+		if err != nil {
+			return "", err
+		}
+		var list []*siftdb.Entry
+		_, err = body.Apply(ctx, func(e *siftdb.Entry) error {
+			list = append(list, e)
+			return nil
+		})
+		return guardTText(list, err)
 	}},
 	"DataSource.Commit delete": {guardTChange, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.Commit(ctx, siftdb.Commit{Delete: []int64{c.entry}}))

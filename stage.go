@@ -74,7 +74,10 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		if err := b.hooks.confirm(st); err != nil {
 			return err
 		}
-		st.begin("import")
+		if st.begin("import"); b.commit {
+			st.begin("commit")
+			st.label = b.label
+		}
 		st.nameColumns(b)
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
 	})

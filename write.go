@@ -152,7 +152,7 @@ func (ds *DataSource) Insert(ctx context.Context, data any, options ...WriteOpti
 		st.begin("insert")
 		recs, err := st.insertAll(r, nil)
 		if err == nil {
-			entry = newEntry(st.id, st.src.names, &recs[0])
+			entry = ownEntry(st.id, st.src.names, &recs[0])
 		}
 		return recs, err
 	})
@@ -372,6 +372,8 @@ type bulkWrite struct {
 	file    bool     // the rows are those of a file
 	columns []string // of a file: the list becomes these, or gains them; nil for none
 	hooks   *hooking // that do nothing, and must not have changed; nil for a write without
+	commit  bool     // the rows are those of a commit, and columns its list
+	label   string   // of the commit
 }
 
 func (ds *DataSource) bulk(ctx context.Context, data []any, b bulkWrite, options []WriteOption) (BulkResult, error) {

@@ -3,6 +3,7 @@ package rest
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -298,9 +299,13 @@ func (c *call) withFallbacks(text []byte, names ...string) ([]byte, error) {
 	return append(merged, '}'), nil
 }
 
+// largeRow is the text that is not parsed before the database does it: its parsed form would be
+// in memory beside the stored one.
+const largeRow = 1 << 20
+
 // row reads the columns of an entry from a body that holds no files: an object, whose keys are all
 // of them columns (spec 1.4).
-func (b *body) row() (document.Value, error) {
+func (b *body) row() (any, error) {
 	if b.media == "" {
 		return parseObject([]byte("{}"))
 	}
@@ -312,7 +317,10 @@ func (b *body) row() (document.Value, error) {
 		}
 	}
 	if err != nil {
-		return document.Value{}, err
+		return nil, err
+	}
+	if trimmed := bytes.TrimSpace(text); len(trimmed) >= largeRow && trimmed[0] == '{' {
+		return json.RawMessage(text), nil
 	}
 	return parseObject(text)
 }

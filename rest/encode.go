@@ -96,9 +96,12 @@ func (s *stream) value(v any) error {
 	return s.flush(streamBuffer)
 }
 
-// entry appends an entry straight from its stored form.
-func (s *stream) entry(e *siftdb.Entry) error {
-	s.buf = e.AppendJSON(s.buf)
+// texter is what writes itself as JSON: entries straight from their stored form, and documents.
+type texter interface{ AppendJSON(dst []byte) []byte }
+
+// item appends one member of a list.
+func (s *stream) item(v texter) error {
+	s.buf = v.AppendJSON(s.buf)
 	return s.flush(streamBuffer)
 }
 
@@ -126,11 +129,11 @@ func (s *stream) close() error {
 	return s.flush(0)
 }
 
-// entries appends a list of entries.
-func (s *stream) entries(list iter.Seq2[*siftdb.Entry, error]) error {
+// items appends a list as it comes.
+func items[T texter](s *stream, list iter.Seq2[T, error]) error {
 	s.text("[")
 	first := true
-	for e, err := range list {
+	for v, err := range list {
 		if err != nil {
 			return err
 		}
@@ -138,23 +141,12 @@ func (s *stream) entries(list iter.Seq2[*siftdb.Entry, error]) error {
 			s.text(",")
 		}
 		first = false
-		if err := s.entry(e); err != nil {
+		if err := s.item(v); err != nil {
 			return err
 		}
 	}
 	s.text("]")
 	return nil
-}
-
-// each yields entries that are there already.
-func each(entries []*siftdb.Entry) iter.Seq2[*siftdb.Entry, error] {
-	return func(yield func(*siftdb.Entry, error) bool) {
-		for _, e := range entries {
-			if !yield(e, nil) {
-				return
-			}
-		}
-	}
 }
 
 // json answers with one value.
@@ -177,7 +169,7 @@ func (c *call) entry(status int, e *siftdb.Entry) error {
 func (c *call) entries(list iter.Seq2[*siftdb.Entry, error]) error {
 	s := c.stream(http.StatusOK)
 	s.text(`{"entries":`)
-	if err := s.entries(list); err != nil {
+	if err := items(s, list); err != nil {
 		return err
 	}
 	s.text("}")

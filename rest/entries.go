@@ -61,28 +61,32 @@ func postQuery(c *call) error {
 	return c.run(ds, q)
 }
 
-// run answers a query. Entries that need not be gathered first are streamed.
+// run answers a query. What it selects is streamed: the total of a pagination, which comes after
+// the entries, is known by then.
 func (c *call) run(ds *siftdb.DataSource, q siftdb.Query) error {
 	ctx := c.r.Context()
-	plain := (q.Type == "" || q.Type == "select") && q.Aggregate == nil && len(q.Joins) == 0 && !q.CountOnly && !q.IncludePagination
-	if plain {
-		return c.entries(ds.Each(ctx, q))
+	if q.Type != "" && q.Type != "select" || q.CountOnly {
+		result, err := ds.Query(ctx, q, c.writer("")...)
+		if err != nil {
+			return err
+		}
+		return c.result(result)
 	}
-	result, err := ds.Query(ctx, q, c.writer("")...)
+	found := ds.Stream(q)
+	s := c.stream(http.StatusOK)
+	s.text(`{"entries":`)
+	var err error
+	if q.Aggregate != nil {
+		err = items(s, found.Documents(ctx))
+	} else {
+		err = items(s, found.Entries(ctx))
+	}
 	if err != nil {
 		return err
 	}
-	if result.Entries == nil || q.Aggregate != nil {
-		return c.result(result)
-	}
-	s := c.stream(http.StatusOK)
-	s.text(`{"entries":`)
-	if err := s.entries(each(result.Entries)); err != nil {
-		return err
-	}
-	if result.Pagination != nil {
+	if p := found.Pagination(); p != nil {
 		s.text(`,"pagination":`)
-		if err := s.value(result.Pagination); err != nil {
+		if err := s.value(p); err != nil {
 			return err
 		}
 	}
@@ -90,7 +94,7 @@ func (c *call) run(ds *siftdb.DataSource, q siftdb.Query) error {
 	return s.close()
 }
 
-// result answers with a count, a number of deletions or the documents of a pipeline.
+// result answers with a count or a number of deletions.
 func (c *call) result(r *siftdb.Result) error {
 	text, err := r.MarshalJSON()
 	if err != nil {
@@ -147,7 +151,7 @@ func (c *call) writeStatus() int {
 }
 
 // save stores the body of an insert or update: a flat object, or a form, which may hold files.
-func (c *call) save(row func(document.Value) (*siftdb.Entry, error), form func(siftdb.Form) (*siftdb.Entry, error)) (*siftdb.Entry, error) {
+func (c *call) save(row func(any) (*siftdb.Entry, error), form func(siftdb.Form) (*siftdb.Entry, error)) (*siftdb.Entry, error) {
 	b, err := c.open()
 	if err != nil {
 		return nil, err
@@ -177,7 +181,7 @@ func insertEntry(c *call) error {
 		return err
 	}
 	e, err := c.save(
-		func(row document.Value) (*siftdb.Entry, error) {
+		func(row any) (*siftdb.Entry, error) {
 			return ds.Insert(c.r.Context(), row, c.writer(source)...)
 		},
 		func(form siftdb.Form) (*siftdb.Entry, error) {
@@ -287,7 +291,7 @@ func updateEntry(c *call) error {
 		return err
 	}
 	e, err := c.save(
-		func(row document.Value) (*siftdb.Entry, error) {
+		func(row any) (*siftdb.Entry, error) {
 			return ds.UpdateEntry(c.r.Context(), id, row, c.writer(source)...)
 		},
 		func(form siftdb.Form) (*siftdb.Entry, error) {
@@ -317,15 +321,14 @@ func deleteEntry(c *call) error {
 
 // readCommit reads the body of a commit, of which JSON is read entry by entry as it comes in, and
 // what the query string adds to it.
-func (c *call) readCommit() (siftdb.Commit, error) {
-	var none siftdb.Commit
+func (c *call) readCommit(ds *siftdb.DataSource) (*siftdb.CommitBody, error) {
 	fallback, err := c.queryOptions("append", "runHooks", "returnEntries", "source")
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	b, err := c.open()
 	if err != nil {
-		return none, err
+		return nil, err
 	}
 	var in io.Reader = b
 	switch b.media {
@@ -334,18 +337,18 @@ func (c *call) readCommit() (siftdb.Commit, error) {
 	case formType:
 		text, err := b.all()
 		if err != nil {
-			return none, err
+			return nil, err
 		}
 		f, err := parseBodyForm(text)
 		if err != nil {
-			return none, err
+			return nil, err
 		}
 		if text, err = f.appendObject(nil, "", option); err != nil {
-			return none, err
+			return nil, err
 		}
 		in = bytes.NewReader(text)
 	}
-	what, err := siftdb.ReadCommit(in, fallback)
+	what, err := ds.ReadCommit(in, fallback)
 	return what, jsonError(err)
 }
 
@@ -355,26 +358,34 @@ func commit(c *call) error {
 	if err != nil {
 		return err
 	}
-	what, err := c.readCommit()
+	what, err := c.readCommit(ds)
 	if err != nil {
 		return err
 	}
-	result, err := ds.Commit(c.r.Context(), what, c.writer("")...)
+	defer what.Close()
+	returned := what.ReturnEntries()
+	s := c.stream(http.StatusOK)
+	s.text("{")
+	first := true
+	result, err := what.Apply(c.r.Context(), func(e *siftdb.Entry) error {
+		if first {
+			s.text(`"entries":[`)
+		} else {
+			s.text(",")
+		}
+		first = false
+		return s.item(e)
+	}, c.writer("")...)
 	switch {
 	case err != nil && result != nil:
 		return &problem{status: http.StatusInternalServerError, kind: "internal error", cause: err,
 			message: "The commit was applied, as version " + itoa(result.Version) + ", but its entries could not be read. Do not send it again."}
 	case err != nil:
 		return err
-	}
-	s := c.stream(http.StatusOK)
-	s.text("{")
-	if what.ReturnEntries {
-		s.text(`"entries":`)
-		if err := s.entries(each(result.Entries)); err != nil {
-			return err
-		}
-		s.text(",")
+	case !first:
+		s.text("],")
+	case returned:
+		s.text(`"entries":[],`)
 	}
 	s.text(`"clientIds":`)
 	ids := result.ClientIDs

@@ -63,10 +63,24 @@ func TestLargeReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kinds := s.table(siftdb.DataSourceSpec{Name: "Kinds"})
+	for i := range 10 {
+		if _, err := kinds.Insert(ctx, siftdb.M{"of": i, "kind": "one of ten"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	join := `"join": {"kind": {"dataSourceName": "Kinds", "on": {"n": "of"}}}`
 	for _, test := range []struct{ target, body string }{
 		{"GET " + path(ds, "/data"), ""},
 		{"GET " + path(ds, `/data?where={"n":{"$gte":0}}&attributes=text,n`), ""},
 		{"POST " + path(ds, "/data/query"), `{"where": {"text": {"$like": "x%"}}}`},
+		{"GET " + path(ds, "/data?includePagination=true"), ""},
+		{"POST " + path(ds, "/data/query"), `{"where": {"n": {"$gte": 0}}, "includePagination": true}`},
+		{"POST " + path(ds, "/data/query"), `{` + join + `}`},
+		{"POST " + path(ds, "/data/query"), `{` + join + `, "limit": 500000, "includePagination": true}`},
+		{"POST " + path(ds, "/data/query"), `{"join": {"kinds": {"dataSourceName": "Kinds"}}}`},
+		{"POST " + path(ds, "/data/query"), `{"aggregate": [{"$match": {"data.n": {"$gte": 0}}}], "includePagination": true}`},
+		{"POST " + path(ds, "/commit"), `{"append": true, "entries": [{"data": {"n": -2}, "clientId": "a"}]}`},
 		{"GET " + path(ds, "/versions/"+itoa(versions[0].ID)+"/data"), ""},
 		{"POST " + path(ds, "/versions/"+itoa(versions[0].ID)+"/restore"), ""},
 	} {
@@ -82,8 +96,8 @@ func TestLargeReads(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes in %d parts", test.target, w.status, w.bytes, w.writes)
 		}
 		if grown > 8<<20 {
-			t.Errorf("%s: the heap grew by %d KiB for %d KiB", test.target, grown>>10, w.bytes>>10)
+			t.Errorf("%s: the heap grew by %d KiB for %d KiB", test.target+" "+test.body, grown>>10, w.bytes>>10)
 		}
-		t.Logf("%s: %d KiB, heap +%d KiB", test.target, w.bytes>>10, grown>>10)
+		t.Logf("%s: %d KiB, heap +%d KiB", test.target+" "+test.body, w.bytes>>10, grown>>10)
 	}
 }
