@@ -42,7 +42,7 @@ func (s *Stream) entries(ctx context.Context, yield func(*Entry, error) bool) er
 	if err != nil {
 		return err
 	}
-	c, err := q.compileEntries()
+	c, err := q.compileEntries(ds.db.bounded())
 	if err != nil {
 		return err
 	}
