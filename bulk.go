@@ -80,7 +80,7 @@ func (b *Bulk) Allowed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return src.hopeless(ds.db.as, security.Insert, false)
+	return src.hopeless(ds.db, security.Insert, false)
 }
 
 // Append adds each row as a new entry, as DataSource.Append does.

@@ -101,7 +101,7 @@ func (s *source) schema() query.Schema {
 }
 
 func (s *source) isColumn(name string) bool {
-	if s.veil != nil && s.veil.hides(name) {
+	if s.veil != nil && s.veil.hides(name) && !s.veil.off.has(guardIsColumn) {
 		return false
 	}
 	if _, ok := s.names.Lookup(name); ok {

@@ -256,7 +256,7 @@ type preparedCommit struct {
 // prepare checks the form of a commit and encodes its data. label is that of the write.
 func (db *DB) prepare(ctx context.Context, sc SourceCommit, label string) (*preparedCommit, error) {
 	if sc.DataSource != nil && db.as != nil {
-		if as := sc.DataSource.db.as; as != nil && as != db.as {
+		if as := sc.DataSource.db.as; as != nil && as != db.as && !db.off.has(guardHandle) {
 			return nil, errs.New(errs.InvalidInput, "a commit names a data source by the handle of another principal")
 		}
 		sc.DataSource = sc.DataSource.As(db.as)

@@ -146,13 +146,17 @@ func (db *DB) trim(info *DataSourceInfo, src *source) {
 	if db.as.Unrestricted() {
 		return
 	}
-	info.Hooks, info.Definition, info.AccessRules = json.RawMessage("[]"), nil, nil
-	shown, err := src.shownTo(db.as)
+	if !db.off.has(guardTrim) {
+		info.Hooks, info.Definition, info.AccessRules = json.RawMessage("[]"), nil, nil
+	}
+	shown, err := src.shownTo(db.as, db.off)
 	if err != nil {
 		info.Columns = []string{}
 		return
 	}
-	info.Columns = shown.shown(info.Columns)
+	if !db.off.has(guardTrimColumns) {
+		info.Columns = shown.shown(info.Columns)
+	}
 }
 
 // DataSource returns a handle on the data source of an id, ErrNotFound when there

@@ -46,6 +46,7 @@ type core struct {
 	uploads   uploads
 	outbox    outbox
 	sizes     stageSizes
+	off       guards      // what a test has switched off; none elsewhere
 	turnstile turnstile   // of writes
 	unswept   atomic.Bool // a bulk write may have left something behind
 	closed    atomic.Bool

@@ -43,7 +43,7 @@ func (ds *DataSource) deleteOnce(ctx context.Context, q Query, options []WriteOp
 			return err
 		}
 		st.begin("query")
-		ids, err := st.selectIDs(c, session, ds.veil)
+		ids, err := st.selectIDs(c, session, ds.selects())
 		if err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (ds *DataSource) deleting(ctx context.Context, q *Query) (guarded *DataSour
 	if !ds.db.as.Unrestricted() {
 		src, err := ds.reach(ctx)
 		if err == nil {
-			err = src.hopeless(ds.db.as, security.Delete, false)
+			err = src.hopeless(ds.db, security.Delete, false)
 		}
 		if err != nil {
 			return nil, nil, err

@@ -65,7 +65,7 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if err := f.rd.slice(ctx, f.bind); err != nil {
 		return nil, err
 	}
-	if !ds.db.as.Unrestricted() { // what rules and hooks made of the where is not for all to see
+	if !ds.db.as.Unrestricted() && !ds.db.off.has(guardExplainWhere) { // what rules and hooks made of the where is not for all to see
 		q.Where = sent.Where
 	}
 	return f.explainAppended(f.explain(&q)), nil
@@ -104,7 +104,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 func (f *finder) explain(q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
-	if f.rd.st.source.veil == nil && f.m.where.CanJudge() {
+	if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"
 	}
 	if f.joins != nil {

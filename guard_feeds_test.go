@@ -134,14 +134,14 @@ var guardTMore = map[string]func(g *guardTGrammar) guardTRequest{
 		}}
 	},
 	"update": func(g *guardTGrammar) guardTRequest {
-		n, data := g.IntN(9), siftdb.M{guardTPick(g, "Salary", "Secret", "Pin", "Score"): g.value()}
+		n, data := g.IntN(9), siftdb.M{guardTPick(g, "Salary", "Secret", "Pin", "Score"): guardTPick(g, g.value(), any(g.IntN(5)*25))}
 		return guardTRequest{"update", fmt.Sprint(n, data), func(v guardTView) string {
 			e, err := v.people().UpdateEntry(ctx, v.nth(n), data)
 			return guardTError(err) + v.entry(e)
 		}}
 	},
 	"commit": func(g *guardTGrammar) guardTRequest {
-		n, data := g.IntN(9), siftdb.M{guardTPick(g, "Salary", "Secret", "Pin", "Score"): g.value()}
+		n, data := g.IntN(9), siftdb.M{guardTPick(g, "Salary", "Secret", "Pin", "Score"): guardTPick(g, g.value(), any(g.IntN(5)*25))}
 		add, extend := g.IntN(3) == 0, g.IntN(8) > 0
 		return guardTRequest{"commit", fmt.Sprint(n, data, add, extend), func(v guardTView) string {
 			c := siftdb.Commit{Append: new(true), Extend: extend, ReturnEntries: true, Entries: []siftdb.CommitEntry{{ID: v.nth(n), Data: data}}}

@@ -184,8 +184,16 @@ var guardTChannels = map[string]guardTCases{
 		"prefixed":  guardTUnique("Secret.list"),
 		"path":      guardTUnique("Secret.code"),
 		"position":  guardTUnique("Secret.0"),
-		"excluded":  guardTUnique("Secret"),
+		"whole":     guardTUnique("Secret"),
 		"with dots": guardTUnique("a.b"),
+		"several": func(v guardTView) string {
+			list, err := v.people().Indexes(ctx, "Name", "Salary", "Pin")
+			return guardTError(err) + guardTJSON(list)
+		},
+		"as text": func(v guardTView) string {
+			list, err := v.people().IndexesJSON(ctx, "Salary", "Secret.code")
+			return guardTError(err) + guardTJSON(list)
+		},
 	},
 	"10 errors": guardTPipes(siftdb.Query{}, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$add":["$data.Salary",1]}}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$toUpper":"$data.Secret"}}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$concat":["$data.Salary","x"]}}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$arrayElemAt":["$data.Secret",0]}}}]`,
 		`[{"$match":{"data.Score":0}},{"$replaceRoot":{"newRoot":"$data.Secret"}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$objectToArray":"$data.Secret"}}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$map":{"input":"$data.Secret","in":1}}}}]`, `[{"$match":{"data.Score":0}},{"$project":{"x":{"$divide":[1,"$data.Salary"]}}}]`),

@@ -126,6 +126,9 @@ func TestGuardLength(t *testing.T) {
 	big := strings.Repeat("x", 100<<10)
 	rules := `[{"type":["select"],"allow":"loggedIn","exclude":["Big"]}]`
 	a, b := guardTSource(t, db, "a", rules, `{}`, `{"n":1,"Big":"`+big+`"}`), guardTSource(t, db, "b", rules, `{}`, `{"n":1,"Big":"`+big+`"}`)
+	piped := func(p string) func(ds *siftdb.DataSource) error {
+		return func(ds *siftdb.DataSource) error { _, err := ds.Aggregate(ctx, p, siftdb.Query{}); return err }
+	}
 	for what, run := range map[string]func(ds *siftdb.DataSource) error{
 		"join": func(ds *siftdb.DataSource) error {
 			for _, err := range ds.Each(ctx, siftdb.Query{Joins: []siftdb.Join{{Name: "j", DataSourceID: b.ID(), On: siftdb.On{"n": "n"}}}}) {
@@ -139,6 +142,11 @@ func TestGuardLength(t *testing.T) {
 			_, err := ds.Aggregate(ctx, `[{"$group":{"_id":null,"x":{"$push":"$$ROOT"}}}]`, siftdb.Query{})
 			return err
 		},
+		"facet":       piped(`[{"$facet":{"f":[{"$group":{"_id":null,"x":{"$push":"$data"}}}]}}]`),
+		"union":       piped(`[{"$unionWith":"b"},{"$group":{"_id":null,"x":{"$push":"$data"}}}]`),
+		"graph":       piped(`[{"$graphLookup":{"from":"b","startWith":"$data.n","connectFromField":"data.n","connectToField":"data.n","as":"o"}}]`),
+		"window":      piped(`[{"$setWindowFields":{"sortBy":{"id":1},"output":{"x":{"$push":"$data.Big"}}}}]`),
+		"by its text": piped(`[{"$group":{"_id":"$data.Big"}}]`),
 		"sort": func(ds *siftdb.DataSource) error {
 			_, err := ds.Aggregate(ctx, `[{"$sort":{"id":-1}}]`, siftdb.Query{})
 			return err

@@ -148,7 +148,7 @@ func (p *preparedCommit) look(ctx context.Context, data []any) error {
 			}
 		}
 		var unseen names
-		if err == nil {
+		if err == nil && !p.ds.db.off.has(guardBlindCommit) {
 			unseen, err = seen.unseen(data[i])
 		}
 		if err != nil {
@@ -200,7 +200,7 @@ func (p *preparedCommit) stored(ctx context.Context, id int64) (*Entry, error) {
 // Nil is for none.
 func (p *preparedCommit) keeping(id int64) func(column string) bool {
 	seen := p.sees[id]
-	if seen == nil {
+	if seen == nil || p.ds.db.off.has(guardKeeping) {
 		return nil
 	}
 	return func(column string) bool { return !seen(column) || p.grant.Hides(column) }
@@ -221,7 +221,7 @@ func replaced(st *sourceTx, keeps func(string) bool, before, doc []byte) []byte 
 			return keeps(inline) == stay
 		})
 	}
-	if bytes.Equal(part(false), doc) {
+	if bytes.Equal(part(false), doc) && !st.t.db.off.has(guardKept) {
 		return before
 	}
 	return document.Merge(nil, part(true), doc)
@@ -232,6 +232,9 @@ func replaced(st *sourceTx, keeps func(string) bool, before, doc []byte) []byte 
 // limit does not tell how much there is; but no entry has more than twice as many.
 func (st *sourceTx) crowded(before *layout.Record, doc []byte, counts sees) error {
 	limit := cmp.Or(st.t.db.opts.Limits.Keys, 10_000)
+	if st.t.db.off.has(guardKeys) {
+		counts = nil
+	}
 	n := document.Stored(doc, nil).Len()
 	if limit < 0 || n <= limit || n <= 2*limit && st.keys(doc, counts) <= max(limit, st.keys(before.Doc, counts)) || n <= document.Stored(before.Doc, nil).Len() {
 		return nil

@@ -18,7 +18,9 @@ var errReruled = errors.New("the definition of the data source has changed")
 
 // reruled reports whether the handle was granted under another definition than that of
 // a revision. To trusted code no rules apply.
-func (ds *DataSource) reruled(revision int64) bool { return ds.ruled != 0 && revision > ds.ruled }
+func (ds *DataSource) reruled(revision int64) bool {
+	return ds.ruled != 0 && revision > ds.ruled && !ds.db.off.has(guardRuled)
+}
 
 // watch is what a subscription or a live query asks for, as its caller said it.
 type watch struct {

@@ -302,6 +302,9 @@ func (ds *DataSource) updatedData(ctx context.Context, chain *hooks.Chain, store
 	if err != nil {
 		return data, false, err
 	}
+	if ds.db.off.has(guardRehash) {
+		seen = nil
+	}
 	data, err = chain.Save(ctx, hooks.SaveInput{Event: hooks.Update, Data: data, Stored: stored, Source: label, Hash: hash, Readable: seen,
 		Sent: func(column string) bool { return patch.Field(column).Kind() != document.Absent }})
 	return data, err == nil, err

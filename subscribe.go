@@ -273,11 +273,19 @@ func (s *Subscription) IsInScope(e *Entry) bool {
 	sc := &scope{ds: s.scope.ds, c: s.scope.c, id: s.scope.id}
 	s.mu.Unlock()
 	src := s.ds.db.catalog.cached(s.ds.id)
-	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.ds.reruled(src.revision) || sc.bind(sc.ds.veil.over(src)) != nil {
+	if e == nil || e.DataSourceID != s.ds.id || src == nil || sc.ds.reruled(src.revision) || sc.bind(s.over(sc, src)) != nil {
 		return false
 	}
 	rec := e.record()
 	return sc.holds(&rec)
+}
+
+// over is the data source as the scope sees it.
+func (s *Subscription) over(sc *scope, src *source) *source {
+	if s.ds.db.off.has(guardInScope) {
+		return src
+	}
+	return sc.ds.veil.over(src)
 }
 
 // run reports until the subscription ends.

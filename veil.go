@@ -16,6 +16,7 @@ import (
 type veil struct {
 	hides  func(column string) bool
 	behind *veil // what is hidden even from views; nil when that is the same
+	off    guards
 
 	mu    sync.Mutex
 	names *document.Names // what hidden is known for
@@ -24,11 +25,11 @@ type veil struct {
 
 // newVeil makes a veil of what a rule hides and of the columns that the definition
 // excludes, which views may use all the same (spec 11.9).
-func newVeil(columns security.Columns, excluded []string) *veil {
-	if len(excluded) == 0 {
-		return &veil{hides: columns.Hides}
+func newVeil(columns security.Columns, excluded []string, off guards) *veil {
+	if len(excluded) == 0 || off.has(guardExclude) {
+		return &veil{hides: off.hides(columns.Hides), off: off}
 	}
-	return &veil{hides: columns.Without(excluded...).Hides, behind: &veil{hides: columns.Hides}}
+	return &veil{hides: off.hides(columns.Without(excluded...).Hides), behind: &veil{hides: off.hides(columns.Hides), off: off}, off: off}
 }
 
 // over returns a data source as it looks through the veil; nil hides nothing.
@@ -76,9 +77,9 @@ func (v *veil) lift(names *document.Names, doc []byte) []byte {
 	hidden := v.hidden(names)
 	return document.Select(nil, doc, func(col uint16, inline string) bool {
 		if int(col) < len(hidden) {
-			return !hidden[col]
+			return !hidden[col] || v.off.has(guardStored)
 		}
-		return inline != "" && !v.hides(inline) // a number that nobody knows shows nothing
+		return inline != "" && (!v.hides(inline) || v.off.has(guardInline)) // a number that nobody knows shows nothing
 	})
 }
 
@@ -94,13 +95,15 @@ type sight struct {
 // left to be tested on what is seen.
 func newSight(src *source, c *compiled, session *security.Session) (*sight, *query.Matcher, error) {
 	s := &sight{src: src}
-	if src.veil == nil || src.veil.behind == nil || len(c.views) == 0 {
+	if src.veil == nil || src.veil.behind == nil && !src.veil.off.has(guardViewsBehind) || len(c.views) == 0 {
 		where, err := c.filter(src, session)
 		return s, where, err
 	}
 	views := &compiled{where: query.All(), views: c.views}
 	full := *src
-	full.veil = src.veil.behind
+	if full.veil = src.veil.behind; src.veil.off.has(guardViewsBehind) {
+		full.veil = nil
+	}
 	filter, err := views.filter(&full, session)
 	if err != nil {
 		return nil, nil, err
@@ -123,6 +126,8 @@ func (s *sight) see(rec *layout.Record) bool {
 			return false
 		}
 	}
-	s.src.lift(rec)
+	if s.src.veil == nil || !s.src.veil.off.has(guardSight) {
+		s.src.lift(rec)
+	}
 	return true
 }

@@ -131,7 +131,9 @@ func (ds *DataSource) version(r storage.Reader, h *history.Version) (Version, er
 	if err != nil {
 		return Version{}, err
 	}
-	columns = ds.veil.shown(columns)
+	if !ds.db.off.has(guardVersionColumns) {
+		columns = ds.veil.shown(columns)
+	}
 	v := Version{ID: h.ID, DataSourceID: ds.id, Action: h.Action, Source: h.Source, Columns: columns, Count: h.Count,
 		CreatedAt: fromMillis(h.Time), Inserted: h.Inserted.Len(), Updated: h.Updated.Len(), Deleted: h.Deleted.Len()}
 	if h.User != nil {

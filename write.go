@@ -298,7 +298,7 @@ func (ds *DataSource) removing(ctx context.Context, id int64) (changed int64, er
 		return 0, nil
 	}
 	e, missing := ds.lookup(ctx, id)
-	if missing != nil && !isMissing(missing) {
+	if missing != nil && (!isMissing(missing) || ds.db.off.has(guardUnknownRemove)) {
 		return 0, missing
 	}
 	if _, _, err := ds.authorize(ctx, byID(security.Delete, id, e)); err != nil || missing != nil {
@@ -322,7 +322,7 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 		return judged{values: []any{data}}, nil
 	}
 	e, missing := ds.lookup(ctx, id)
-	if missing != nil && !isMissing(missing) {
+	if missing != nil && (!isMissing(missing) || ds.db.off.has(guardUnknownUpdate)) {
 		return judged{}, missing
 	}
 	req := security.Request{Operation: security.Update, EntryID: id, Stored: []document.Value{dataOf(e)}}
@@ -337,6 +337,9 @@ func (ds *DataSource) updating(ctx context.Context, id int64, data any) (judged,
 	seen, err := l.at(ctx, e)
 	if err != nil {
 		return judged{}, err
+	}
+	if ds.db.off.has(guardBlindUpdate) {
+		return judged{values: values, sees: seen, changed: e.Changed}, nil
 	}
 	unseen, err := seen.unseen(values[0])
 	return judged{values: values, sees: seen, unseen: unseen, changed: e.Changed}, err
