@@ -113,7 +113,7 @@ func TestKillOutbox(t *testing.T) {
 		}
 		return
 	}
-	rounds := 20
+	rounds := kills(20)
 	if testing.Short() {
 		rounds = 3
 	}
