@@ -87,7 +87,7 @@ func guardTReaches(of reflect.Type, seen map[reflect.Type]bool) bool {
 // guardTRowed makes sure that every method of every handle has a row in the matrix.
 func guardTRowed(t *testing.T) {
 	handles := guardTHandleTypes()
-	for _, name := range []string{"DB", "DataSource", "Table", "Files", "Cursor", "Bulk", "Subscription"} {
+	for _, name := range []string{"DB", "DataSource", "Table", "Files", "Cursor", "Bulk", "Subscription", "Stream", "CommitBody"} {
 		if handles[name] == nil {
 			t.Errorf("%s is not found to be a handle", name)
 		}
@@ -177,6 +177,31 @@ func init() {
 				return "", err
 			}
 			return guardTText(v, nil)
+		}}
+	}
+	guardTMatrix["Stream.Entries"] = guardTMatrix["DataSource.Stream"]
+	guardTMatrix["Stream.Documents"] = guardTMatrix["DataSource.Stream pipe"]
+	guardTMatrix["Stream.Pagination"] = guardTRow{guardTReads, func(c guardTCell) (string, error) {
+		s := c.ds.Stream(siftdb.Query{IncludePagination: true})
+		for _, err := range s.Entries(ctx) {
+			if err != nil {
+				return "", err
+			}
+		}
+		return guardTText(s.Pagination(), nil)
+	}}
+	guardTMatrix["CommitBody.Apply"] = guardTMatrix["DataSource.ReadCommit"]
+	for name, read := range map[string]func(b *siftdb.CommitBody) any{ // which hold what was sent alone
+		"ReturnEntries": func(b *siftdb.CommitBody) any { return b.ReturnEntries() },
+		"Close":         func(b *siftdb.CommitBody) any { b.Close(); return nil },
+	} {
+		guardTMatrix["CommitBody."+name] = guardTRow{guardTAnybody, func(c guardTCell) (string, error) {
+			b, err := c.ds.ReadCommit(strings.NewReader(`{"entries":[{"data":{"Name":"x"}}]}`), nil)
+			if err != nil {
+				return "", err
+			}
+			defer b.Close()
+			return guardTText(read(b), nil)
 		}}
 	}
 	for name, row := range map[string]struct {
