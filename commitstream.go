@@ -26,6 +26,7 @@ type CommitBody struct {
 // are checked on the way.
 func (ds *DataSource) ReadCommit(body io.Reader, fallback json.RawMessage) (*CommitBody, error) {
 	b := &CommitBody{ds: ds}
+	b.reader.db = ds.db
 	if ds.db.as.Unrestricted() {
 		b.reader.rows = ds.db.gather(ds.db.catalog.cached(ds.id), true)
 		b.reader.rows.whole = true
@@ -119,6 +120,8 @@ type commitReader struct {
 	commit  Commit
 	rows    *gathered // nil where all members are to be in memory
 	clients []client  // of the members in rows
+	db      *DB       // whose limits hold; nil for none
+	held    int64     // what the members in commit.Entries count for
 }
 
 // client is the caller's own id of a member.
@@ -129,7 +132,7 @@ type client struct {
 
 // entries reads the array of members.
 func (r *commitReader) entries(text *document.Stream) error {
-	r.commit.Entries = nil // of a repeated key the last one counts
+	r.commit.Entries, r.held = nil, 0 // of a repeated key the last one counts
 	if r.rows != nil {
 		r.clients = nil
 		r.rows.reset()
@@ -149,7 +152,7 @@ func (r *commitReader) entries(text *document.Stream) error {
 		if err == nil {
 			var e CommitEntry
 			if e, err = parseCommitEntry(v); err == nil {
-				if err = r.take(e, n); err == nil {
+				if err = r.take(e, n, len(value)); err == nil {
 					n++
 					return nil
 				}
@@ -159,24 +162,35 @@ func (r *commitReader) entries(text *document.Stream) error {
 	})
 }
 
-// take keeps the nth member.
-func (r *commitReader) take(e CommitEntry, n int) error {
+// take keeps the nth member, whose text is of some size.
+func (r *commitReader) take(e CommitEntry, n, size int) error {
 	switch {
 	case r.rows == nil || n < r.rows.db.sizes.members:
-		r.commit.Entries = append(r.commit.Entries, e)
-		return nil
+		return r.hold(e, size)
 	case e.ID != 0 || e.Order != nil:
-		err := r.unfold()
-		r.commit.Entries = append(r.commit.Entries, e)
-		return err
+		if err := r.unfold(); err != nil {
+			return err
+		}
+		return r.hold(e, size)
 	case len(r.commit.Entries) > 0:
 		if !r.fold() {
 			r.rows = nil
-			r.commit.Entries = append(r.commit.Entries, e)
-			return nil
+			return r.hold(e, size)
 		}
 	}
 	return r.fill(e, n)
+}
+
+// hold keeps a member in memory.
+func (r *commitReader) hold(e CommitEntry, size int) error {
+	r.held += heldWeight + heldTimes*int64(size)
+	if r.db != nil {
+		if err := r.db.holdable(r.held); err != nil {
+			return err
+		}
+	}
+	r.commit.Entries = append(r.commit.Entries, e)
+	return nil
 }
 
 // fill puts the nth member into rows.
@@ -196,7 +210,7 @@ func (r *commitReader) fold() bool {
 			return false
 		}
 	}
-	r.commit.Entries = r.commit.Entries[:0:0]
+	r.commit.Entries, r.held = r.commit.Entries[:0:0], 0
 	return true
 }
 
@@ -210,6 +224,7 @@ func (r *commitReader) unfold() error {
 	if rows.count == 0 {
 		return nil
 	}
+	r.held = int64(rows.count)*heldWeight + heldTimes*rows.size
 	data, err := rows.values()
 	if err != nil {
 		return err

@@ -37,6 +37,7 @@ type gathered struct {
 	enc    *document.Encoder
 	spills bool
 	whole  bool // no key is reserved
+	held   bool // the rows must be in memory together
 	count  int
 	size   int64
 
@@ -53,7 +54,7 @@ type gathered struct {
 
 // gather begins to gather rows. src is what is known of the data source; it may be nil.
 func (db *DB) gather(src *source, spills bool) *gathered {
-	g := &gathered{db: db, spills: spills, known: -1}
+	g := &gathered{db: db, spills: spills, held: !spills, known: -1}
 	if _, inMemory := db.engine.(storage.Forker); inMemory {
 		g.spills = false
 	}
@@ -113,6 +114,11 @@ func (g *gathered) keep(doc []byte) error {
 		return nil
 	}
 	g.count, g.size = g.count+1, g.size+int64(len(doc))
+	if g.held {
+		if err := g.holdable(); err != nil {
+			return err
+		}
+	}
 	if cap(g.chunk)-len(g.chunk) < len(doc) {
 		g.chunk = make([]byte, 0, max(len(doc), min(256<<10, 4<<10<<min(g.count, 6))))
 	}
@@ -128,6 +134,25 @@ func (g *gathered) keep(doc []byte) error {
 // rowWeight is what a row of no size at all counts for: it takes room of its own in lists
 // and in transactions.
 const rowWeight = 64
+
+// A row that is in memory as data counts for four times its size, and for heldWeight: the
+// lists, the values and the record of it.
+const (
+	heldWeight = 1200
+	heldTimes  = 4
+)
+
+// holdable reports whether the rows may be in memory together.
+func (g *gathered) holdable() error {
+	return g.db.holdable(int64(g.count)*heldWeight + heldTimes*g.size)
+}
+
+func (db *DB) holdable(size int64) error {
+	if limit := int64(db.opts.Limits.WriteBytes); limit > 0 && size > limit {
+		return errs.New(errs.TooLarge, "the rows of the write have to be in memory together, and take more than %d bytes there", limit)
+	}
+	return nil
+}
 
 // weight is what the rows count for where memory is to be bounded.
 func (g *gathered) weight() int64 { return g.size + rowWeight*int64(g.count) }
@@ -172,7 +197,7 @@ func unspooled(err error) error {
 // reset drops the rows.
 func (g *gathered) reset() {
 	g.close()
-	*g = gathered{db: g.db, base: g.base, enc: g.enc, spills: g.spills, whole: g.whole, known: -1}
+	*g = gathered{db: g.db, base: g.base, enc: g.enc, spills: g.spills, whole: g.whole, held: g.held, known: -1}
 	g.enc.Reset(g.base)
 }
 
@@ -247,6 +272,9 @@ func (g *gathered) spooled(size int, yield func([][]byte, error) bool) {
 
 // values returns all rows in memory, as data.
 func (g *gathered) values() ([]any, error) {
+	if err := g.holdable(); err != nil {
+		return nil, err
+	}
 	names := g.enc.Names()
 	list := make([]any, 0, g.count)
 	if g.spool == nil {

@@ -3,6 +3,7 @@ package siftdb_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -140,5 +141,78 @@ func TestHugeQueries(t *testing.T) {
 		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 200 { // the text itself twice or thrice
 			t.Errorf("%s: %d MiB", what, took)
 		}
+	}
+}
+
+// TestWriteLimit reads writes that have to be in memory as a whole: what takes too much there is
+// refused while it is read, and changes nothing. What need not be in memory has no limit.
+func TestWriteLimit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	db := fileDB(t, path, &siftdb.Options{Limits: siftdb.Limits{WriteBytes: 4 << 20}})
+	ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Entries: raws(`{"n":0}`),
+		AccessRules: []byte(`[{"type":["select","insert","update","delete"],"allow":"all"}]`)}))
+	siftdb.StageAt(db, 1<<20, 1<<18, 1<<30)
+	bob, boss := ds.As(&security.Principal{TokenID: 1}), ds
+	const many = 20_000
+	commit := func(on *siftdb.DataSource, member string, n int) (read int, err error) {
+		text := strings.NewReader(`{"append":true,"entries":[` + strings.Repeat(member+",", n-1) + member + `]}`)
+		size := text.Len()
+		body, err := on.ReadCommit(text, nil)
+		if err != nil {
+			return size - text.Len(), err
+		}
+		defer body.Close()
+		_, err = body.Apply(ctx, func(*siftdb.Entry) error { return nil })
+		return size, err
+	}
+	bulk := func(on *siftdb.DataSource, n int, options ...siftdb.WriteOption) error {
+		b := on.Bulk()
+		defer b.Close()
+		for i := range n {
+			if err := b.Add(siftdb.M{"n": i}); err != nil {
+				return err
+			}
+		}
+		_, err := b.Append(ctx, options...)
+		return err
+	}
+	count := func() int64 { return must[int64](t)(ds.Count(ctx, siftdb.Query{})) }
+	for what, write := range map[string]func() error{
+		"members of a principal": func() error { _, err := commit(bob, `{"data":{}}`, many); return err },
+		"members with an order":  func() error { _, err := commit(boss, `{"data":{},"order":1}`, many); return err },
+		"one order at the end": func() error {
+			_, err := commit(boss, strings.Repeat(`{"data":{}},`, many)+`{"data":{},"order":1}`, 1)
+			return err
+		},
+		"rows of a principal": func() error { return bulk(bob, many) },
+		"an import of a principal": func() error {
+			_, err := bob.Import(ctx, strings.NewReader("a\n"+strings.Repeat("1\n", many)), siftdb.ImportOptions{Append: true})
+			return err
+		},
+	} {
+		if err := write(); !errors.Is(err, siftdb.ErrTooLarge) && !(what == "an import of a principal" && isInvalid(err)) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if n := count(); n != 1 {
+			t.Fatalf("%s: %d entries", what, n)
+		}
+	}
+	if read, err := commit(bob, `{"data":{}}`, 1_000_000); err == nil || read > 2<<20 {
+		t.Errorf("%d bytes are read before it is refused: %v", read, err)
+	}
+	for what, write := range map[string]func() error{
+		"members of a principal": func() error { _, err := commit(bob, `{"data":{}}`, 1000); return err },
+		"members of an admin":    func() error { _, err := commit(boss, `{"data":{}}`, many); return err },
+		"rows of an admin":       func() error { return bulk(boss, many) },
+	} {
+		before := count()
+		if err := write(); err != nil || count() <= before {
+			t.Errorf("%s: %v, %d entries after %d", what, err, count(), before)
+		}
+	}
+	must[siftdb.DataSourceInfo](t)(ds.Update(ctx, siftdb.DataSourceUpdate{Hooks: []byte(`[{"type":"operations","runOn":["beforeSave"],"payload":{"x":"y"}}]`)}))
+	before := count()
+	if err := bulk(boss, many); !errors.Is(err, siftdb.ErrTooLarge) || count() != before {
+		t.Errorf("rows on which hooks run: %v", err)
 	}
 }

@@ -77,6 +77,11 @@ type Limits struct {
 	// hold in memory, roughly counted, before they end with ErrTooLarge; default
 	// 256 MiB. What a query returns does not count.
 	QueryBytes int
+	// WriteBytes is what the rows or members of one write may take that has to be held in
+	// memory as a whole, roughly counted: of an import or a commit body that is read from a
+	// stream, and that rules or hooks must see together, or whose members have ids or orders.
+	// Then it is refused with ErrTooLarge. Default 1 GiB.
+	WriteBytes int
 }
 
 func (l Limits) document() document.Limits {
@@ -94,6 +99,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if opts.Limits.QueryBytes == 0 {
 		opts.Limits.QueryBytes = 256 << 20
+	}
+	if opts.Limits.WriteBytes == 0 {
+		opts.Limits.WriteBytes = 1 << 30
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -113,7 +121,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.Retention.Versions < -1 || opts.Retention.Age < 0 {
 		return opts, errs.New(errs.InvalidInput, "option Retention is negative")
 	}
-	for _, n := range []int{opts.Limits.Depth, opts.Limits.Keys, opts.Limits.KeyBytes, opts.Limits.NumberBytes, opts.Limits.QueryBytes} {
+	for _, n := range []int{opts.Limits.Depth, opts.Limits.Keys, opts.Limits.KeyBytes, opts.Limits.NumberBytes, opts.Limits.QueryBytes, opts.Limits.WriteBytes} {
 		if n < -1 {
 			return opts, errs.New(errs.InvalidInput, "a field of option Limits is below -1")
 		}
