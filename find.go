@@ -153,11 +153,12 @@ func (ds *DataSource) findByID(ctx context.Context, id int64) (*Entry, error) {
 			return err
 		}
 		var rec layout.Record
-		state := history.StateAt
+		var ok bool
 		if ds.at.kind == latest {
-			state = history.Now
+			ok, err = history.Now(r, ds.id, max(id, 0), commit, &rec)
+		} else {
+			ok, err = history.StateAt(r, ds.id, max(id, 0), commit, &rec)
 		}
-		ok, err := state(r, ds.id, max(id, 0), commit, &rec)
 		if err != nil {
 			return err
 		}
