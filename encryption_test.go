@@ -176,15 +176,25 @@ func TestEncryptedFromTheStart(t *testing.T) {
 	}
 }
 
+// keyed runs a test on each engine, whose databases it opens with options of its own.
+func keyed(t *testing.T, test func(t *testing.T, open func(*siftdb.Options) *siftdb.DB)) {
+	t.Run("memory", func(t *testing.T) {
+		test(t, func(o *siftdb.Options) *siftdb.DB { return memoryDB(t, o) })
+	})
+	t.Run("bolt", func(t *testing.T) {
+		test(t, func(o *siftdb.Options) *siftdb.DB { return fileDB(t, filepath.Join(t.TempDir(), "db"), o) })
+	})
+}
+
 // TestEncryptedTwin makes an encrypted and a plain twin that answer the same.
 func TestEncryptedTwin(t *testing.T) {
-	engines(t, func(t *testing.T, _ *siftdb.DB) {
+	keyed(t, func(t *testing.T, open func(*siftdb.Options) *siftdb.DB) {
 		clock := newClock()
 		options := clock.options()
 		options.Keys = oneKey
 		var got [2][]string
 		for i, encrypted := range []bool{false, true} {
-			got[i] = answers(t, secretive(t, memoryDB(t, options), encrypted))
+			got[i] = answers(t, secretive(t, open(options), encrypted))
 		}
 		if diff := cmp.Diff(got[0], got[1]); diff != "" {
 			t.Error(diff)
@@ -292,8 +302,8 @@ func TestEncryptionRefused(t *testing.T) {
 
 // TestEncryptedNames finds data sources by name, encrypted or not, of the same name too.
 func TestEncryptedNames(t *testing.T) {
-	engines(t, func(t *testing.T, _ *siftdb.DB) {
-		db := memoryDB(t, &siftdb.Options{Keys: oneKey})
+	keyed(t, func(t *testing.T, open func(*siftdb.Options) *siftdb.DB) {
+		db := open(&siftdb.Options{Keys: oneKey})
 		var ids []int64
 		for i := range 6 {
 			ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "same", Encrypted: i%2 == 0, AppID: new(int64(i))}))

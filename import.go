@@ -178,8 +178,10 @@ func malformed(line int, cause error) error {
 // ofFile names the place of what is wrong with a file. What is not the file's fault stays as
 // it is.
 func ofFile(err error, format string, args ...any) error {
-	if errors.Is(err, ErrInvalidInput) || errors.Is(err, ErrTooLarge) {
-		return errs.Wrap(errs.InvalidInput, err, format, args...)
+	for _, known := range []*Error{ErrInvalidInput, ErrTooLarge} {
+		if errors.Is(err, known) {
+			return errs.Wrap(known.Code, err, format, args...)
+		}
 	}
 	return err
 }
