@@ -38,7 +38,7 @@ var layers = []layer{
 	{"hooks", 3, []string{"query", "internal/document", "internal/template", "internal/errs"}},
 	{"internal/column", 3, []string{"query", "internal/document", "internal/errs", "storage"}},
 	{"query", 2, []string{"internal/document", "internal/errs"}},
-	{"internal/index", 2, []string{"internal/document", "internal/errs", "storage"}},
+	{"internal/index", 3, []string{"query", "internal/document", "internal/errs"}},
 	{"internal/history", 2, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
 	{"internal/sealed", 3, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
 	{"internal/layout", 2, []string{"internal/document", "internal/errs", "storage"}},
