@@ -154,3 +154,11 @@ func (b *BoundOrder) AppendKey(dst []byte, r *Record) []byte {
 	}
 	return dst
 }
+
+// Len returns the number of names.
+func (b *BoundOrder) Len() int { return len(b.keys) }
+
+// Is reports whether the i-th name leads to what a Name does, and its direction.
+func (b *BoundOrder) Is(i int, name *BoundName) (desc, ok bool) {
+	return b.keys[i].desc, b.keys[i].target.same(&name.target)
+}
