@@ -123,8 +123,8 @@ func (b *Bounds) add(o Bounds) {
 	b.Ordered = append(b.Ordered, o.Ordered...)
 }
 
-// cost orders bounds by how much they are likely to leave.
-func (b *Bounds) cost() int {
+// Cost orders bounds by how many values are likely to be within them, the fewest first.
+func (b *Bounds) Cost() int {
 	switch {
 	case b.All:
 		return 1 << 30
@@ -209,7 +209,7 @@ func boundsOfAll(n *and, multi bool) Bounds {
 			}
 			ordered = &b
 		}
-		if b.cost() <= best.cost() { // what was cut comes later
+		if b.Cost() <= best.Cost() { // what was cut comes later
 			best = b
 		}
 	}

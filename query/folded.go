@@ -21,7 +21,7 @@ func foldedOf(n node) Bounds {
 	case *and:
 		best := Bounds{All: true}
 		for _, m := range n.nodes {
-			if b := foldedOf(m); b.cost() < best.cost() {
+			if b := foldedOf(m); b.Cost() < best.Cost() {
 				best = b
 			}
 		}

@@ -191,6 +191,9 @@ func (c *checker) checkExact(p *query.Probe) {
 func within(k *KeySet, spans []Span) bool {
 	for i := range k.Len() {
 		for _, s := range spans {
+			if s.Whole && !bytes.Equal(k.Key(i), s.Lo) {
+				continue
+			}
 			if bytes.Compare(k.Key(i), s.Lo) >= 0 && (s.Hi == nil || bytes.Compare(k.Key(i), s.Hi) < 0) {
 				return true
 			}

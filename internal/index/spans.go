@@ -2,13 +2,19 @@ package index
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/query"
 )
 
-// Span is a range of keys: from Lo on and below Hi.
-type Span struct{ Lo, Hi []byte }
+// Span is a range of keys: from Lo on and below Hi. Whole says that it is the one key Lo.
+type Span struct {
+	Lo, Hi []byte
+	Whole  bool
+}
+
+func wholeSpan(key []byte) Span { return Span{key, query.Successor(key), true} }
 
 // Lookup is what an index is asked for some conditions.
 type Lookup struct {
@@ -30,14 +36,14 @@ const maxSpans = 4096
 
 // Whole returns the look-up of all entries that have keys; ok is false when some may have none.
 func (b *Bound) Whole(stats Stats) (l Lookup, ok bool) {
-	l = Lookup{Exact: true, Single: singleValued(stats), Spans: []Span{{[]byte{Values}, []byte{Values + 1}}}}
+	l = Lookup{Exact: true, Single: singleValued(stats), Spans: []Span{{Lo: []byte{Values}, Hi: []byte{Values + 1}}}}
 	if stats.Many > 0 {
 		l.Spans = append(l.Spans, overflowSpan)
 	}
 	return l, !b.def.Sparse && !b.def.Trigram
 }
 
-var overflowSpan = Span{[]byte{Overflow}, []byte{Overflow + 1}}
+var overflowSpan = wholeSpan([]byte{Overflow})
 
 func singleValued(s Stats) bool { return s.Multi == 0 && s.Cut == 0 && s.Many == 0 }
 
@@ -69,7 +75,7 @@ func (b *Bound) Lookup(conditions []query.Bounds, stats Stats) (l Lookup, ok boo
 		prefixes = extend(prefixes, c.Values, b.def.Fields[i].Desc)
 	}
 	for _, p := range prefixes {
-		l.Spans = append(l.Spans, Span{p, query.Successor(p)})
+		l.Spans = append(l.Spans, Span{p, query.Successor(p), l.Used == len(b.fields)})
 	}
 	l.Single = len(l.Spans) == 1 && singleValued(stats)
 	if stats.Numbers > 0 {
@@ -149,7 +155,7 @@ func (l *Lookup) numbers(c *query.Bounds) {
 	l.Exact = l.Exact && l.Used == 1
 	add := func(family byte, ranges []query.Range) {
 		for _, r := range ranges {
-			l.Spans = append(l.Spans, Span{join([]byte{family}, r.Lo), join([]byte{family}, r.Hi)})
+			l.Spans = append(l.Spans, Span{join([]byte{family}, r.Lo), join([]byte{family}, r.Hi), r.Point})
 		}
 	}
 	add(Numbers, c.Loose)
@@ -158,10 +164,16 @@ func (l *Lookup) numbers(c *query.Bounds) {
 	add(Ordered, c.Ordered)
 }
 
-// cut shortens ends of spans to what is kept of keys.
+// cut shortens keys as those of entries are, and the ends of ranges to what is kept of keys.
 func (l *Lookup) cut() {
 	for i := range l.Spans {
 		s := &l.Spans[i]
+		if s.Whole {
+			if len(s.Lo) > MaxKeyBytes {
+				*s = wholeSpan(cutKey(s.Lo))
+			}
+			continue
+		}
 		if len(s.Lo) > CutBytes {
 			s.Lo, l.Exact, l.Single = s.Lo[:CutBytes], false, false
 		}
@@ -180,13 +192,17 @@ func GramSpans(texts []string) []Span {
 		EachGram([]byte(text), func(gram []byte) bool {
 			if !seen[string(gram)] {
 				seen[string(gram)] = true
-				key := join([]byte{Grams}, gram)
-				spans = append(spans, Span{key, query.Successor(key)})
+				spans = append(spans, wholeSpan(join([]byte{Grams}, gram)))
 			}
 			return true
 		})
 	}
 	return spans
+}
+
+// AllWhole reports whether every span is one key.
+func (l *Lookup) AllWhole() bool {
+	return !slices.ContainsFunc(l.Spans, func(s Span) bool { return !s.Whole })
 }
 
 // OverflowSpan returns the span of the entries that have too many keys.
