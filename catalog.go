@@ -31,6 +31,8 @@ type source struct {
 	columns         []string // nil when there is no list
 	columnSet       map[string]struct{}
 
+	indexes []indexDef // by number
+
 	rules *ruleCache // the access rules of def; nil when def is not committed
 
 	veil *veil // what is hidden from whoever looks; nil in the cache
@@ -207,6 +209,12 @@ func readSource(r storage.Reader, id int64, head layout.Head, old *source) (*sou
 			return nil, errs.Wrap(errs.Corrupt, err, "the definition of data source %d cannot be read", id)
 		}
 		src.rules = new(ruleCache)
+	}
+	if src.indexes = old.indexes; old.revision != head.Revision {
+		var err error
+		if src.indexes, err = readIndexDefs(r, id, head); err != nil {
+			return nil, err
+		}
 	}
 	src.names = old.names
 	if have := old.names.Len(); have < int(head.Names) {

@@ -19,8 +19,8 @@ import (
 // Finding is one thing that is wrong with a database.
 type Finding struct {
 	// Kind is one of checksum, decode, missing-entry, extra-entry, order,
-	// history-gap, history-no-doc, counter, columns, block, outbox-orphan, plain (not
-	// encrypted, where it should be).
+	// history-gap, history-no-doc, counter, columns, block, outbox-orphan, index-missing,
+	// index-extra, index-unique, plain (not encrypted, where it should be).
 	Kind         string
 	Keyspace     string // where it was found
 	DataSourceID int64  // 0 when it concerns the store
@@ -59,7 +59,7 @@ const maxFindings = 1000
 
 // Check reads the whole database and compares its parts: every checksum, every
 // document, the counts and digests of the heads, the list of ordered entries, the
-// columns, the owners of id blocks, the outbox with its list of what is due, and the
+// columns, the owners of id blocks, the indexes, the outbox with its list of what is due, and the
 // log, whose images must lead back from the entries of today to the count and digest
 // that each version recorded. It holds one snapshot per data source. The error is for
 // a check that could not be made; faults are in the report.
@@ -70,7 +70,7 @@ func (db *DB) Check(ctx context.Context) (*Report, error) {
 	report := new(Report)
 	var sources []int64
 	err := db.view(ctx, func(r storage.Reader) error {
-		c := &checker{r: r, report: report}
+		c := &checker{db: db, r: r, report: report}
 		sources = c.store()
 		return c.err
 	})
@@ -82,7 +82,7 @@ func (db *DB) Check(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 		err = db.view(ctx, func(r storage.Reader) error {
-			c := &checker{r: r, report: report, source: id}
+			c := &checker{db: db, r: r, report: report, source: id}
 			c.dataSource()
 			return c.err
 		})
@@ -92,6 +92,7 @@ func (db *DB) Check(ctx context.Context) (*Report, error) {
 
 // checker checks one data source, or the store, on one snapshot.
 type checker struct {
+	db     *DB
 	r      storage.Reader
 	report *Report
 	source int64
@@ -182,8 +183,18 @@ func (c *checker) store() []int64 {
 			c.find("extra-entry", layout.Catalog, 0, "there are keys of data source %d, which does not exist", id)
 		}
 	})
+	pending, err := layout.Indexing(c.r)
+	if err != nil {
+		c.err = err
+		return nil
+	}
+	for _, id := range pending {
+		if !known[id] {
+			c.find("index-extra", layout.Catalog, 0, "indexes of data source %d are to be built, which does not exist", id)
+		}
+	}
 	c.byName(known)
-	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions, layout.Outbox, layout.Dues} {
+	for _, ks := range layout.OfSources {
 		c.orphans(ks, known)
 	}
 	return ids
@@ -256,6 +267,7 @@ func (c *checker) dataSource() {
 	c.orders()
 	c.history()
 	c.outbox()
+	c.indexes(src)
 }
 
 // sealed checks that everything of an encrypted data source is, and is as it was stored.

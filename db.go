@@ -45,6 +45,7 @@ type core struct {
 	watchers  watchers
 	uploads   uploads
 	outbox    outbox
+	indexer   indexer
 	sizes     stageSizes
 	off       guards      // what a test has switched off; none elsewhere
 	turnstile turnstile   // of writes
@@ -102,15 +103,26 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 	return openStore(ctx, store, opts)
 }
 
-// openStore reads the store's counters, or writes the first ones.
+// openStore opens a storage, and goes on with what was under way when it was closed.
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
+	return openWith(ctx, store, opts, true)
+}
+
+// openWith reads the store's counters, or writes the first ones. resume says to go on with
+// the building of indexes.
+func openWith(ctx context.Context, store storage.Storage, opts Options, resume bool) (*DB, error) {
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
+	db.indexer.init()
 	var meta layout.Meta
 	var found, pending bool
+	var unbuilt []int64
 	err := store.View(ctx, func(r storage.Reader) (err error) {
 		if meta, found, err = layout.ReadMeta(r); err == nil {
 			pending, err = anyDue(r)
+		}
+		if err == nil {
+			unbuilt, err = layout.Indexing(r)
 		}
 		return err
 	})
@@ -140,6 +152,9 @@ func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, e
 	}
 	if pending {
 		db.outbox.begin(db)
+	}
+	if len(unbuilt) > 0 && !opts.ReadOnly && resume {
+		db.indexer.begin(db)
 	}
 	return db, nil
 }
@@ -192,6 +207,7 @@ func (db *DB) As(p *security.Principal) *DB {
 func (db *DB) Close() error {
 	db.closeOnce.Do(func() {
 		db.outbox.close() // first: what has begun may still read
+		db.indexer.close()
 		db.closed.Store(true)
 		db.watchers.close()
 		db.bell.ring()
@@ -237,7 +253,7 @@ func (db *DB) Fork() (*DB, error) {
 	if err := emptyOutbox(store); err != nil {
 		return nil, errors.Join(fromStorage(err), store.Close())
 	}
-	fork, err := openStore(context.Background(), store, db.opts)
+	fork, err := openWith(context.Background(), store, db.opts, false)
 	if err != nil {
 		return nil, err
 	}

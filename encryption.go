@@ -335,6 +335,9 @@ const (
 // rewrite stores everything of a data source again, as it is to be stored now, and makes sure
 // that it is.
 func (db *DB) rewrite(ctx context.Context, id int64) error {
+	if err := db.resealIndexes(ctx, id); err != nil {
+		return err
+	}
 	for _, rg := range layout.ContentRanges(id) {
 		for from := rg.From; from != nil; {
 			var next []byte // set by each run, as it may run again

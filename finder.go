@@ -26,12 +26,17 @@ func (m *matching) match(rec *layout.Record) (bool, error) {
 
 // fill makes a stored record readable for the where language.
 func (m *matching) fill(rec *layout.Record) {
-	m.rec.Data = document.Stored(rec.Doc, m.names.names)
-	m.rec.ID, m.rec.CreatedAt, m.rec.UpdatedAt = rec.ID, rec.CreatedAt, rec.UpdatedAt
+	fillRecord(&m.rec, rec, m.names.names)
+}
+
+// fillRecord makes a stored record readable; names are those of its data source.
+func fillRecord(to *query.Record, rec *layout.Record, names *document.Names) {
+	to.Data = document.Stored(rec.Doc, names)
+	to.ID, to.CreatedAt, to.UpdatedAt = rec.ID, rec.CreatedAt, rec.UpdatedAt
 	if rec.Order != nil {
-		m.rec.Order = document.Stored(rec.Order, nil)
+		to.Order = document.Stored(rec.Order, nil)
 	} else {
-		m.rec.Order = document.Of(0)
+		to.Order = document.Of(0)
 	}
 }
 

@@ -418,19 +418,19 @@ func (t *tx) purge(id int64, trashed bool) error {
 			return err
 		}
 	}
-	for _, key := range [][]byte{layout.SourceKey(id), layout.KeysKey(id), st.src.def.nameKey(id)} {
+	for _, key := range [][]byte{layout.SourceKey(id), layout.KeysKey(id), layout.IndexingKey(id), st.src.def.nameKey(id)} {
 		if err := t.w.Delete(layout.Catalog, key); err != nil {
 			return err
 		}
 	}
-	for _, keyRange := range []func(int64) (from, to []byte){layout.NameRange, layout.ColumnsRange} {
+	for _, keyRange := range []func(int64) (from, to []byte){layout.NameRange, layout.ColumnsRange, layout.IndexDefRange} {
 		from, to := keyRange(id)
 		if err := t.w.DeleteRange(layout.Catalog, from, to); err != nil {
 			return err
 		}
 	}
 	from, to := layout.Prefix(id)
-	for _, ks := range []storage.Keyspace{layout.Entries, layout.Orders, layout.Images, layout.Versions, layout.Outbox, layout.Dues} {
+	for _, ks := range layout.OfSources {
 		if err := t.w.DeleteRange(ks, from, to); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/siftdb/siftdb"
@@ -324,4 +325,32 @@ func btoi(b bool) int {
 		return 1
 	}
 	return 0
+}
+
+// index creates an index, or drops one. The check of the database compares it with the
+// entries.
+func (m *machine) index(ds *siftdb.DataSource) {
+	list, err := ds.ListIndexes(ctx)
+	m.must(err)
+	if len(list) > 3 || len(list) > 0 && m.rng.IntN(3) == 0 {
+		name := list[m.rng.IntN(len(list))].Name
+		m.log("drop index %s of %d", name, ds.ID())
+		m.must(ds.DropIndex(ctx, name))
+		return
+	}
+	fields := []string{"n", "a", "b", "dotted.name", "data.dotted.name", "x7", "order", "createdAt", "id", "b.deep"}
+	spec := siftdb.IndexSpec{Name: "i" + strconv.Itoa(m.rng.IntN(1000)), Sparse: m.rng.IntN(4) == 0, IgnoreCase: m.rng.IntN(4) == 0}
+	m.rng.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
+	for _, f := range fields[:1+m.rng.IntN(2)] {
+		if len(spec.Fields) == 0 || !strings.HasSuffix(f, "dotted.name") {
+			spec.Fields = append(spec.Fields, siftdb.IndexField{Name: f, Desc: m.rng.IntN(3) == 0})
+		}
+	}
+	if m.rng.IntN(5) == 0 {
+		spec = siftdb.IndexSpec{Name: spec.Name, Fields: []siftdb.IndexField{{Name: "a"}}, Trigram: true}
+	}
+	m.log("create index %v of %d", spec, ds.ID())
+	if err := ds.CreateIndex(ctx, spec); !isConflict(err) || !slices.ContainsFunc(list, func(x siftdb.IndexInfo) bool { return x.Name == spec.Name }) {
+		m.must(err)
+	}
 }

@@ -325,6 +325,8 @@ func (m *machine) step() {
 		m.create()
 	case op < 95:
 		m.encrypt(ds)
+	case op < 97:
+		m.index(ds)
 	default:
 		m.query(s, ds)
 	}

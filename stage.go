@@ -79,6 +79,11 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 			st.label = b.label
 		}
 		st.nameColumns(b)
+		if b.replace {
+			if err := st.renewIndexes(); err != nil {
+				return err
+			}
+		}
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
 	})
 	for docs, failed := range g.batches(s.ds.db.sizes.bytes) {
@@ -87,8 +92,11 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		}
 		if err == nil {
 			err = s.step(ctx, func(t *tx) error {
-				_, err := t.sources[s.ds.id].insertAnew(g.batch(docs))
-				return err
+				st := t.sources[s.ds.id]
+				if _, err := st.insertAnew(g.batch(docs)); err != nil {
+					return err
+				}
+				return st.writeIndexes()
 			})
 		}
 		if err != nil {
@@ -105,6 +113,9 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		st := t.sources[s.ds.id]
 		if b.replace {
 			if err := st.removeAll(nil, nil); err != nil {
+				return err
+			}
+			if err := st.swapIndexes(); err != nil {
 				return err
 			}
 		}
@@ -195,6 +206,7 @@ func (t *tx) copy(w storage.Writer) *tx {
 		}
 		own.t, own.src = &other, &src
 		own.inserted, own.met = slices.Clone(st.inserted), slices.Clone(st.met)
+		own.indexing = st.indexing.copy()
 		own.updated, own.deleted = slices.Clone(st.updated), slices.Clone(st.deleted)
 		other.sources[id] = &own
 	}
@@ -224,11 +236,12 @@ func (db *DB) sweepStaged(ctx context.Context) error {
 }
 
 // sweepSource is sweepStaged for one data source: its entries with ids, and images of
-// commits, that were not given out, and the blocks of the former. The mark goes last.
+// commits, that were not given out, the keys of the former in indexes, and their blocks.
+// The mark goes last.
 func (db *DB) sweepSource(ctx context.Context, id int64) error {
-	var from []byte // of the images
+	var from sweepPlace
 	for done := false; !done; {
-		var next []byte
+		var next sweepPlace
 		err := db.store.Update(ctx, func(w storage.Writer) (err error) {
 			next, done, err = sweepPart(w, id, from)
 			return err
@@ -241,35 +254,46 @@ func (db *DB) sweepSource(ctx context.Context, id int64) error {
 	return nil
 }
 
-// sweepPart removes some of what is left, of the images those from a key on, and returns the
-// key to go on from, and true when that was all. Values may be damaged: they are not looked
-// at.
-func sweepPart(w storage.Writer, id int64, from []byte) (next []byte, done bool, err error) {
+// sweepPlace is the key to go on from in the images, or, when these are done, in the indexes.
+type sweepPlace struct {
+	indexes bool
+	key     []byte // nil for the first
+}
+
+// sweepPart removes some of what is left, from a place on, and returns the one to go on
+// from, and true when that was all. Values may be damaged: they are not looked at.
+func sweepPart(w storage.Writer, id int64, from sweepPlace) (next sweepPlace, done bool, err error) {
 	meta, _, err := layout.ReadMeta(w)
 	if err != nil {
-		return nil, false, err
+		return next, false, err
 	}
 	head, _, err := layout.ReadHead(w, id)
 	if err != nil {
-		return nil, false, err
+		return next, false, err
 	}
 	lo, hi := layout.EntryRange(id, head.NextID)
 	c := sealed.Raw(w).Scan(layout.Entries, lo, hi, false)
 	if key, _, ok := c.Next(); ok {
 		end := (layout.EntryID(key)/layout.BlockSize + 1) * layout.BlockSize
-		return nil, false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
+		return from, false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
 	}
 	if err := c.Err(); err != nil {
-		return nil, false, err
+		return next, false, err
 	}
-	if next, err := sweepImages(w, id, meta.Commit, from); next != nil || err != nil {
+	if !from.indexes {
+		next.key, err = sweepImages(w, id, meta.Commit, from.key)
+		next.indexes = next.key == nil
+		return next, false, err
+	}
+	if next.key, err = sweepKeysOf(w, id, head, from.key); next.key != nil || err != nil {
+		next.indexes = true
 		return next, false, err
 	}
 	_, end := layout.BlockRange()
 	if err := w.DeleteRange(layout.Catalog, layout.BlockKey(meta.NextBlock), end); err != nil {
-		return nil, false, err
+		return next, false, err
 	}
-	return nil, true, w.Delete(layout.Catalog, layout.StagedKey(id))
+	return next, true, w.Delete(layout.Catalog, layout.StagedKey(id))
 }
 
 // sweptAtOnce is how many images go, and are looked at, in one transaction.

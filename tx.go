@@ -31,6 +31,8 @@ type tx struct {
 	dirty   bool // the counters of the store moved
 	tested  bool // the condition of the options has been tested
 	sends   bool // there is something new in the outbox
+	indexes bool // there is something to do for indexes
+	ids     bool // a conflict may tell which entries it is between
 }
 
 // commit is the id that this write gets if it changes entries.
@@ -108,6 +110,9 @@ func (db *DB) wrote(t *tx, commit int64) {
 	if t.sends {
 		defer db.outbox.news(db)
 	}
+	if t.indexes {
+		defer db.indexer.begin(db)
+	}
 	for _, st := range t.sources {
 		st.src.revision, st.src.columnsRevision = st.head.Revision, st.head.Columns
 		db.catalog.keep(st.src)
@@ -148,6 +153,7 @@ type sourceTx struct {
 	head   layout.Head
 	found  layout.Head // the head as the write found it
 	src    *source     // as of now, uncommitted; cached only after the commit
+	was    *source     // as the write found it
 	action string
 	label  string // of this data source's part of the write; else the write's
 
@@ -155,6 +161,7 @@ type sourceTx struct {
 	updated, deleted []int64
 	columnsMoved     bool
 	met              []bool // by number: the columns that meet has added
+	indexing         *indexing
 	flushed          bool
 	imaged           bool // the images of what is removed are there already
 }
@@ -178,7 +185,7 @@ func (t *tx) source(id int64, trashed bool) (*sourceTx, error) {
 		}
 	}
 	own := *src
-	st := &sourceTx{t: t, id: id, head: head, found: head, src: &own}
+	st := &sourceTx{t: t, id: id, head: head, found: head, src: &own, was: src}
 	if own.names.Len() > int(head.Names) {
 		return nil, errs.New(errs.Internal, "names of data source %d are ahead of the storage", id)
 	}
@@ -198,7 +205,7 @@ func (t *tx) create(def definition, key *layout.WrappedKey) (*sourceTx, error) {
 	t.meta.NextSource++
 	t.dirty = true
 	def.CreatedAt = t.now
-	st := &sourceTx{t: t, id: id, src: &source{id: id}}
+	st := &sourceTx{t: t, id: id, src: &source{id: id}, was: &source{id: id}}
 	st.head.Floor = t.meta.Commit
 	st.head.FirstSeq = 1
 	st.found = st.head
@@ -251,6 +258,9 @@ func (st *sourceTx) define(def definition) error {
 // flush writes the version of the write and the head of the data source. It runs
 // once; what comes after it is lost.
 func (st *sourceTx) flush() error {
+	if err := st.writeIndexes(); err != nil {
+		return err
+	}
 	if st.flushed || st.head == st.found && !st.columnsMoved && !st.changed() {
 		return nil
 	}
@@ -261,7 +271,10 @@ func (st *sourceTx) flush() error {
 			return err
 		}
 	}
-	st.head.UpdatedAt = t.now
+	moved := st.head
+	if moved.Indexes = st.found.Indexes; moved != st.found || st.columnsMoved || st.changed() {
+		st.head.UpdatedAt = t.now // what indexes hold is no attribute
+	}
 	if st.changed() {
 		st.head.Seq++
 		st.head.Last = t.commit()
@@ -326,6 +339,9 @@ func (st *sourceTx) add(rec *layout.Record) error {
 		st.inserted = append(st.inserted, history.Run{First: rec.ID, Last: rec.ID})
 	}
 	st.head.Count++
+	if err := st.reindex(nil, rec); err != nil {
+		return err
+	}
 	return st.store(rec)
 }
 
@@ -336,6 +352,9 @@ func (st *sourceTx) replace(before, after *layout.Record) error {
 		return err
 	}
 	if err := st.unlist(before); err != nil {
+		return err
+	}
+	if err := st.reindex(before, after); err != nil {
 		return err
 	}
 	return st.store(after)
@@ -358,6 +377,9 @@ func (st *sourceTx) leave(before *layout.Record) error {
 		}
 	}
 	st.head.Count--
+	if err := st.reindex(before, nil); err != nil {
+		return err
+	}
 	return st.unlist(before)
 }
 

@@ -53,6 +53,17 @@ func (d *Decoder) Int() int64 {
 	return int64(v)
 }
 
+// Byte reads one byte.
+func (d *Decoder) Byte() byte {
+	if len(d.b) == 0 {
+		d.failed = true
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
 // Uint64 reads eight bytes.
 func (d *Decoder) Uint64() uint64 {
 	if len(d.b) < 8 {

@@ -12,21 +12,29 @@
 //	catalog   05 block:8                                 the data source that owns a block of ids
 //	catalog   06 source:4                                SourceKeys: what the data source is encrypted with
 //	catalog   07 source:4                                nothing; a bulk write is under way, or broke off
+//	catalog   08 source:4 number:4                       definition of an index (JSON)
+//	catalog   09 source:4                                nothing; an index is being built, or dropped
 //	entry     source:4 entry:8                           Record: the entry as it is now
 //	order     source:4 ordered double:8 entry:8          nothing; lists entries whose order is not 0
 //	image     source:4 entry:8 version:8                 Record: the entry as that version found it
 //	version   source:4 version:8                         history.Version: what a write did
 //	outbox    source:4 delivery:16                       Delivery: what a hook has to send, or failed to
 //	due       source:4 hook:2 due:8 commit:8 delivery:16 nothing; lists deliveries that are to be tried
+//	index     source:4 number:4 key entry:8              nothing; lists entries by what an index is of
 //
 // An entry counts when its id is below the head's NextID, an image when its version is at
 // most Meta's Commit, a block when it is below Meta's NextBlock. A bulk write in several
 // transactions writes beyond these, marks the data source, and moves the counters in the
 // end; what is there without having been counted is swept.
 //
+// Head.Indexes tells which numbers of indexes count, how far each has been built, and what
+// it holds: IndexState. It stands in the head because every write to entries writes that
+// anyway. Keys of other numbers are of no index, or not yet, or no longer.
+//
 // Numbers in keys are big-endian, so that keys sort as the numbers do. Every
 // value that is not empty stands in an envelope of package document, whose
 // checksum covers keyspace, key and content. That is what this package sees. Of a
 // data source that is encrypted, package sealed stores each such value, its head
-// among them, as ciphertext; its name is found through key 04 with a hash of 0.
+// among them, as ciphertext; its name is found through key 04 with a hash of 0, and the
+// keys in its indexes are hashed.
 package layout

@@ -27,6 +27,7 @@ type Head struct {
 	Revision   int64  // of the definition; moves with every change to it
 	UpdatedAt  int64  // milliseconds since 1970
 	Trashed    bool
+	Indexes    string // of its indexes; see DecodeIndexes
 }
 
 const flagTrashed = 1
@@ -57,6 +58,7 @@ func DecodeHead(key, value []byte) (h Head, err error) {
 		*p = d.Int()
 	}
 	h.Trashed = flags&flagTrashed != 0
+	h.Indexes = string(d.Rest())
 	if d.Failed() {
 		return h, errs.New(errs.Corrupt, "the counters of data source %d cannot be read", SourceOf(key))
 	}
@@ -65,12 +67,13 @@ func DecodeHead(key, value []byte) (h Head, err error) {
 
 // WriteHead stores the counters of a data source.
 func WriteHead(w storage.Writer, source int64, h Head) error {
-	b := make([]byte, document.EnvelopeSize, 96)
+	b := make([]byte, document.EnvelopeSize, 96+len(h.Indexes))
 	b = binary.LittleEndian.AppendUint64(b, h.Digest[0])
 	b = binary.LittleEndian.AppendUint64(b, h.Digest[1])
 	for _, p := range h.numbers() {
 		b = binary.AppendUvarint(b, uint64(*p))
 	}
+	b = append(b, h.Indexes...)
 	var flags byte
 	if h.Trashed {
 		flags |= flagTrashed

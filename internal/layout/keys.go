@@ -19,23 +19,29 @@ const (
 	Versions storage.Keyspace = "version"
 	Outbox   storage.Keyspace = "outbox"
 	Dues     storage.Keyspace = "due"
+	Index    storage.Keyspace = "index"
 )
 
 // Keyspaces lists all of them.
-var Keyspaces = []storage.Keyspace{Heads, Catalog, Entries, Orders, Images, Versions, Outbox, Dues}
+var Keyspaces = []storage.Keyspace{Heads, Catalog, Entries, Orders, Images, Versions, Outbox, Dues, Index}
+
+// OfSources lists those whose keys all begin with the id of a data source.
+var OfSources = []storage.Keyspace{Entries, Orders, Images, Versions, Outbox, Dues, Index}
 
 // The first byte of keys in the head and catalog keyspaces.
 const (
 	kindMeta = 0x00
 	kindHead = 0x01
 
-	kindSource  = 0x01
-	kindName    = 0x02
-	kindColumns = 0x03
-	kindByName  = 0x04
-	kindBlock   = 0x05
-	kindKeys    = 0x06
-	kindStaged  = 0x07
+	kindSource   = 0x01
+	kindName     = 0x02
+	kindColumns  = 0x03
+	kindByName   = 0x04
+	kindBlock    = 0x05
+	kindKeys     = 0x06
+	kindStaged   = 0x07
+	kindIndex    = 0x08
+	kindIndexing = 0x09
 )
 
 // MaxSource is the largest id of a data source.
@@ -179,7 +185,7 @@ func EntryRange(source, from int64) (lo, hi []byte) {
 }
 
 // Prefix is the range of everything that a data source keeps in the entry,
-// order, image, version, outbox and due keyspaces.
+// order, image, version, outbox, due and index keyspaces.
 func Prefix(source int64) (from, to []byte) {
 	return prefixRange(binary.BigEndian.AppendUint32(nil, uint32(source)))
 }
@@ -277,7 +283,7 @@ func prefixRange(prefix []byte) (from, to []byte) {
 }
 
 // KeySource returns the data source in a key of the entry, order, image, version,
-// outbox or due keyspace.
+// outbox, due or index keyspace.
 func KeySource(key []byte) int64 {
 	if len(key) < 4 {
 		return 0

@@ -31,7 +31,7 @@ func ContentOfRange(ks storage.Keyspace, from, to []byte) int64 {
 // the key is that all its keys have in common; 0 for other keys.
 func content(ks storage.Keyspace, key []byte) (source int64, prefix int) {
 	switch ks {
-	case Entries, Orders, Images, Versions, Outbox, Dues:
+	case Entries, Orders, Images, Versions, Outbox, Dues, Index:
 		if len(key) >= 4 {
 			return int64(binary.BigEndian.Uint32(key)), 4
 		}
@@ -40,7 +40,7 @@ func content(ks storage.Keyspace, key []byte) (source int64, prefix int) {
 			return SourceOf(key), 5
 		}
 	case Catalog:
-		if len(key) >= 5 && (key[0] == kindSource || key[0] == kindName || key[0] == kindColumns) {
+		if len(key) >= 5 && (key[0] == kindSource || key[0] == kindName || key[0] == kindColumns || key[0] == kindIndex) {
 			return SourceOf(key), 5
 		}
 	}
@@ -60,7 +60,7 @@ func ContentRanges(source int64) []Range {
 		from, to := prefixRange(prefix)
 		list = append(list, Range{ks, from, to})
 	}
-	for _, kind := range []byte{kindSource, kindName, kindColumns} {
+	for _, kind := range []byte{kindSource, kindName, kindColumns, kindIndex} {
 		add(Catalog, sourceKey(kind, source))
 	}
 	for _, ks := range []storage.Keyspace{Entries, Images, Versions, Outbox} {

@@ -14,7 +14,8 @@
 // where the plain text is the whole value as it would be stored otherwise, and the
 // keyspace, the number and the key are authenticated with it. A value says itself
 // whether it is sealed, so a data source may hold both while it is being encrypted or
-// decrypted. Keys of the storage are not encrypted: ids, and the order of entries.
+// decrypted. Keys of the storage are not encrypted: ids, and the order of entries. Of indexes
+// they hold values, which a Hasher makes unreadable.
 //
 // Nonces are random, so no more than 2^32 values should be sealed with one data key.
 package sealed

@@ -61,6 +61,7 @@ func newCipher(key []byte) (cipher.AEAD, error) {
 type Ring struct {
 	mu      sync.RWMutex
 	ciphers map[string]cipher.AEAD // by the wrapped key
+	hashes  map[string][]byte      // the keys for hashes, likewise
 	sources map[int64]*sourceKeys  // as last met
 }
 
@@ -73,9 +74,9 @@ func (r *Ring) Add(wrapped, dataKey []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ciphers == nil {
-		r.ciphers = make(map[string]cipher.AEAD)
+		r.ciphers, r.hashes = make(map[string]cipher.AEAD), make(map[string][]byte)
 	}
-	r.ciphers[string(wrapped)] = c
+	r.ciphers[string(wrapped)], r.hashes[string(wrapped)] = c, hashKey(dataKey)
 	return nil
 }
 
@@ -126,6 +127,7 @@ type sourceKeys struct {
 	number  byte        // of target
 	only    bool        // there are no values that are not sealed
 	ciphers map[byte]cipher.AEAD
+	hashes  map[byte][]byte // the keys for hashes
 }
 
 // find returns the keys of a data source as a snapshot has them, nil when it is not
@@ -149,7 +151,7 @@ func (r *Ring) find(in storage.Reader, source int64) (*sourceKeys, error) {
 	if err := r.check(source, stored); err != nil {
 		return nil, err
 	}
-	made := &sourceKeys{record: bytes.Clone(record), number: stored.Target, only: stored.Only, ciphers: make(map[byte]cipher.AEAD)}
+	made := &sourceKeys{record: bytes.Clone(record), number: stored.Target, only: stored.Only, ciphers: make(map[byte]cipher.AEAD), hashes: make(map[byte][]byte)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range stored.Keys {
@@ -157,7 +159,7 @@ func (r *Ring) find(in storage.Reader, source int64) (*sourceKeys, error) {
 		if c == nil {
 			return nil, errs.New(errs.NoKey, "data source %d is encrypted with a key that is not known", source)
 		}
-		made.ciphers[k.Number] = c
+		made.ciphers[k.Number], made.hashes[k.Number] = c, r.hashes[string(k.Wrapped)]
 	}
 	made.target = made.ciphers[made.number]
 	if r.sources == nil {

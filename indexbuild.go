@@ -1,0 +1,382 @@
+package siftdb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/index"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// An index is built in runs of entries by their ids. The keys of a run are made and sorted on
+// snapshots, with nobody held up, and written in one transaction, which makes them anew for
+// what was changed meanwhile, and moves IndexState.Upto. Writes keep what lies below that.
+const (
+	runBytes   = 16 << 20 // of keys, with what they take in memory beside
+	runTouched = 10_000   // entries changed meanwhile, at most
+	restAtOnce = 2000     // entries whose keys are made within the transaction
+	sweepKeys  = 20_000   // keys of a dropped index that go in one transaction
+	runTries   = 3
+)
+
+// finishIndexes builds what there is to be built of the indexes of a data source, and removes
+// what is left of dropped ones. A unique index that cannot be is dropped; the error is told if
+// it has the name.
+func (db *DB) finishIndexes(ctx context.Context, id int64, name string) error {
+	select {
+	case db.indexer.at <- struct{}{}:
+		defer func() { <-db.indexer.at }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var conflict error
+	for tries := 0; ; {
+		state, def, err := db.unfinished(ctx, id)
+		if err != nil {
+			return err
+		}
+		if state == nil {
+			return firstError(conflict, db.finished(ctx, id))
+		}
+		if state.Phase == layout.IndexDropped {
+			err = db.sweepIndex(ctx, id, state.Number)
+		} else {
+			err = db.buildRun(ctx, id, *state, def, tries < runTries)
+		}
+		switch {
+		case errors.Is(err, errMoved):
+			tries++
+			continue
+		case isConflicting(err) && state.Phase == layout.IndexBuilding:
+			if def.Name == name {
+				conflict = err
+			}
+			err = db.giveUp(ctx, id, state.Number)
+		}
+		if err != nil {
+			return err
+		}
+		tries = 0
+	}
+}
+
+func isConflicting(err error) bool {
+	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalidInput)
+}
+
+// unfinished returns an index that there is something to do for, nil when there is none.
+func (db *DB) unfinished(ctx context.Context, id int64) (found *layout.IndexState, def *index.Def, err error) {
+	err = db.view(ctx, func(r storage.Reader) error {
+		head, ok, err := layout.ReadHead(r, id)
+		if err != nil || !ok || head.Indexes == "" {
+			return err
+		}
+		src, err := db.catalog.refresh(r, id, head)
+		if err != nil {
+			return err
+		}
+		states, err := layout.DecodeIndexes(head.Indexes)
+		if err != nil {
+			return err
+		}
+		for _, phase := range []layout.IndexPhase{layout.IndexDropped, layout.IndexBuilding} {
+			for i := range states.List {
+				if s := &states.List[i]; s.Phase == phase {
+					found = s
+					if def = src.index(s.Number); def == nil && phase == layout.IndexBuilding {
+						return lostIndex(id, s.Number)
+					}
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	return found, def, err
+}
+
+// finished notes that there is nothing to do for the indexes of a data source.
+func (db *DB) finished(ctx context.Context, id int64) error {
+	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
+		if slices.ContainsFunc(x.states.List, func(s layout.IndexState) bool { return s.Phase != layout.IndexReady }) {
+			return nil
+		}
+		return st.t.w.Delete(layout.Catalog, layout.IndexingKey(id))
+	})
+}
+
+// giveUp drops an index that cannot be built.
+func (db *DB) giveUp(ctx context.Context, id, number int64) error {
+	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
+		if s := x.states.Find(number); s == nil || s.Phase != layout.IndexBuilding {
+			return nil
+		}
+		return st.dropIndex(number)
+	})
+}
+
+// indexWrite makes a write that concerns the indexes of a data source, which may be in the
+// trash, or purged: then there is nothing to do.
+func (db *DB) indexWrite(ctx context.Context, id int64, fn func(*sourceTx, *indexing) error) error {
+	_, err := db.write(ctx, nil, func(t *tx) error {
+		t.ids = true
+		st, err := t.source(id, true)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		x, err := st.ownIndexes()
+		if err != nil {
+			return err
+		}
+		if err := fn(st, x); err != nil {
+			return err
+		}
+		return st.flush() // so that what a unique index says is known to be about this
+	})
+	return err
+}
+
+// sweepIndex removes some keys of a dropped index, and with the last of them its state.
+func (db *DB) sweepIndex(ctx context.Context, id, number int64) error {
+	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
+		if s := x.states.Find(number); s == nil || s.Phase != layout.IndexDropped {
+			return nil
+		}
+		from, to := layout.IndexRange(id, number)
+		c := st.t.w.Scan(layout.Index, from, to, false)
+		n := 0
+		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+			if n++; n > sweepKeys {
+				return st.t.w.DeleteRange(layout.Index, from, bytes.Clone(key))
+			}
+		}
+		if err := c.Err(); err != nil {
+			return err
+		}
+		x.states.List = slices.DeleteFunc(x.states.List, func(s layout.IndexState) bool { return s.Number == number })
+		return st.t.w.DeleteRange(layout.Index, from, to)
+	})
+}
+
+// indexRun are the keys of some entries, as they were in some states after commit.
+type indexRun struct {
+	commit  int64
+	from    int64 // the ids are from
+	to      int64 // up to, not including
+	last    bool  // there were no others
+	keys    []keyEvent
+	entries []runEntry
+}
+
+// runEntry is what an entry adds to the counts of an index.
+type runEntry struct {
+	id     int64
+	counts [len(layout.IndexCounts{})]uint16
+}
+
+// buildRun adds a run of entries to an index. A small one makes no keys outside of the
+// transaction. errMoved says that too much has changed meanwhile.
+func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, def *index.Def, large bool) error {
+	run := &indexRun{from: state.Upto, to: state.Upto}
+	if large {
+		claim := db.snapshots.register(db.published.Load())
+		defer db.snapshots.release(claim)
+		for first, done := true, false; !done; first = false {
+			var err error
+			if done, err = db.collect(ctx, id, state, def, run, claim, first); err != nil {
+				return err
+			}
+		}
+		slices.SortFunc(run.keys, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
+	}
+	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
+		i := slices.IndexFunc(x.kept, func(k *keptIndex) bool { return k.state.Number == state.Number })
+		if i < 0 || x.kept[i].state.Phase != layout.IndexBuilding || x.kept[i].state.Upto != run.from {
+			return errMoved
+		}
+		k := x.kept[i]
+		x.bind(st.src)
+		if err := st.takeRun(k, run); err != nil {
+			return err
+		}
+		return st.takeRest(k)
+	})
+}
+
+// collect adds the keys of some entries to a run, and returns true when it is complete.
+func (db *DB) collect(ctx context.Context, id int64, state layout.IndexState, def *index.Def, run *indexRun, claim *snapshot, first bool) (done bool, err error) {
+	err = db.view(ctx, func(r storage.Reader) error {
+		head, ok, err := layout.ReadHead(r, id)
+		if err != nil || !ok {
+			done = true
+			return err
+		}
+		src, err := db.catalog.refresh(r, id, head)
+		if err != nil {
+			return err
+		}
+		if first {
+			meta, _, err := layout.ReadMeta(r)
+			if err != nil {
+				return err
+			}
+			run.commit = meta.Commit
+			db.snapshots.move(claim, meta.Commit)
+		}
+		k := &keptIndex{state: state, def: def, bound: def.Bind(src.schema())}
+		if k.hasher, err = db.indexHasher(r, id, state.Cipher); err != nil {
+			return err
+		}
+		done, err = run.fill(r, k, src, id, head.NextID)
+		return err
+	})
+	return done, err
+}
+
+// fill adds the keys of entries until the run is full, the budget spent, or there are none.
+func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end int64) (done bool, err error) {
+	b := newBudget()
+	size := 0
+	for _, e := range run.keys {
+		size += len(e.key) + keyWeight
+	}
+	var rec layout.Record
+	var to query.Record
+	var set index.KeySet
+	c := r.Scan(layout.Entries, layout.EntryKey(id, run.to), layout.EntryKey(id, max(end, run.to)), false)
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		if size > runBytes {
+			return true, nil
+		}
+		if b.spent() {
+			return false, nil
+		}
+		if err := rec.DecodeEntry(key, value); err != nil {
+			return false, err
+		}
+		fillRecord(&to, &rec, src.names)
+		k.bound.Keys(&set, &to)
+		if k.def.Unique && set.Traits()&index.Many != 0 {
+			return false, unjudgeable(id, rec.ID, k.def)
+		}
+		var counts layout.IndexCounts
+		addCounts(&counts, &set, 1)
+		e := runEntry{id: rec.ID}
+		for i, n := range counts {
+			e.counts[i] = uint16(n)
+		}
+		run.entries = append(run.entries, e)
+		for i := range set.Len() {
+			stored := k.stored(id, set.Key(i), rec.ID)
+			run.keys = append(run.keys, keyEvent{stored, true, k.def.Unique && set.Unique(i)})
+			size += len(stored) + keyWeight
+		}
+		size += keyWeight
+		run.to = rec.ID + 1
+	}
+	run.to, run.last = max(end, run.to), true
+	return true, c.Err()
+}
+
+// keyWeight is what a key takes in memory beside its bytes.
+const keyWeight = 64
+
+// takeRun adds a run to an index.
+func (st *sourceTx) takeRun(k *keptIndex, run *indexRun) error {
+	touched, err := st.touchedWithin(run)
+	if err != nil {
+		return err
+	}
+	if st.head.Floor > run.commit && len(run.entries) > 0 {
+		return errMoved // what was touched is not known any more
+	}
+	k.state.Upto = run.to
+	for _, e := range run.entries {
+		if touched[e.id] {
+			continue
+		}
+		for i, n := range e.counts {
+			k.state.Counts[i] += int64(n)
+		}
+	}
+	k.events = slices.Grow(k.events, len(run.keys))
+	for _, e := range run.keys {
+		if _, _, id, _ := layout.IndexParts(e.key); len(touched) == 0 || !touched[id] {
+			k.events = append(k.events, e)
+		}
+	}
+	var rec layout.Record
+	for id := range touched {
+		ok, err := st.get(id, &rec)
+		if err != nil {
+			return err
+		}
+		if ok {
+			st.indexing.change(k, st.id, nil, &rec)
+		}
+	}
+	return nil
+}
+
+// touchedWithin returns the entries of a run that were changed since.
+func (st *sourceTx) touchedWithin(run *indexRun) (map[int64]bool, error) {
+	touched := make(map[int64]bool)
+	if len(run.entries) == 0 && run.to == run.from || st.head.Last <= run.commit {
+		return touched, nil
+	}
+	for v, err := range history.Range(st.t.w, st.id, run.commit+1, 0, false) {
+		if err != nil {
+			return nil, err
+		}
+		for _, set := range []history.IDSet{v.Inserted, v.Updated, v.Deleted} {
+			for _, ids := range set {
+				for id := max(ids.First, run.from); id <= min(ids.Last, run.to-1); id++ {
+					touched[id] = true
+				}
+				if len(touched) > runTouched {
+					return nil, errMoved
+				}
+			}
+		}
+	}
+	return touched, nil
+}
+
+// takeRest adds entries to an index, if they are not too many all that are left: then it is
+// ready, and takes the place of one of the same name.
+func (st *sourceTx) takeRest(k *keptIndex) error {
+	var rec layout.Record
+	end := max(st.head.NextID, k.state.Upto)
+	c := st.t.w.Scan(layout.Entries, layout.EntryKey(st.id, k.state.Upto), layout.EntryKey(st.id, end), false)
+	n := 0
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
+		if n++; n > restAtOnce {
+			return nil
+		}
+		if err := rec.DecodeEntry(key, value); err != nil {
+			return err
+		}
+		k.state.Upto = rec.ID + 1
+		st.indexing.change(k, st.id, nil, &rec)
+	}
+	if err := c.Err(); err != nil {
+		return err
+	}
+	k.state.Phase, k.state.Upto = layout.IndexReady, 0
+	for _, other := range slices.Clone(st.indexing.kept) {
+		if other.def.Name == k.def.Name && other.state.Number < k.state.Number {
+			if err := st.dropIndex(other.state.Number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,346 @@
+package siftdb
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/index"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// indexing is what one write does to the indexes of a data source. What add, replace and
+// remove make of the keys is gathered, and written by writeIndexes when all is known: so
+// keys that go and come again are not touched, and unique indexes judge what is left.
+type indexing struct {
+	states layout.Indexes
+	kept   []*keptIndex    // those that are not dropped, by number
+	names  *document.Names // that the fields are resolved against
+	// anew says that the numbers are new ones: what is removed was never in.
+	anew bool
+	// work says that there is something to do after the write.
+	work bool
+
+	rec           query.Record
+	before, after index.KeySet
+}
+
+// keptIndex is an index that a write keeps.
+type keptIndex struct {
+	state  layout.IndexState
+	def    *index.Def
+	bound  *index.Bound
+	hasher *sealed.Hasher // nil when keys are stored as they are
+	was    *source        // whose columns its fields were found to lead to
+	events []keyEvent
+	err    error // an entry that cannot be judged
+}
+
+// keyEvent is a key that comes or goes.
+type keyEvent struct {
+	key    []byte // as stored
+	come   bool
+	unique bool
+}
+
+// indexes returns what the write does to indexes, nil when there are none.
+func (st *sourceTx) indexes() (*indexing, error) {
+	if st.indexing != nil || st.head.Indexes == "" {
+		return st.indexing, nil
+	}
+	states, err := layout.DecodeIndexes(st.head.Indexes)
+	if err != nil {
+		return nil, err
+	}
+	x := &indexing{states: states}
+	for _, state := range states.List {
+		if state.Phase == layout.IndexDropped {
+			continue
+		}
+		def := st.src.index(state.Number)
+		if def == nil {
+			return nil, lostIndex(st.id, state.Number)
+		}
+		k := &keptIndex{state: state, def: def, was: st.was}
+		if k.hasher, err = st.t.db.indexHasher(st.t.w, st.id, state.Cipher); err != nil {
+			return nil, err
+		}
+		x.kept = append(x.kept, k)
+	}
+	st.indexing = x
+	return x, nil
+}
+
+func lostIndex(source, number int64) error {
+	return errs.New(errs.Corrupt, "index %d of data source %d has lost its definition", number, source)
+}
+
+// indexHasher returns what the keys of an index are hashed with, nil when they are not.
+func (db *DB) indexHasher(r storage.Reader, source int64, cipher byte) (*sealed.Hasher, error) {
+	if cipher == 0 {
+		return nil, nil
+	}
+	return db.ring.Hasher(r, source, cipher)
+}
+
+// bind makes sure that the fields of the indexes are resolved against the names of now.
+func (x *indexing) bind(src *source) {
+	for _, k := range x.kept {
+		if k.bound == nil || x.names != src.names {
+			k.bound = k.def.Bind(src.schema())
+		}
+	}
+	x.names = src.names
+}
+
+// reindex notes what the change of an entry does to the keys in indexes; nil is one that
+// does not exist.
+func (st *sourceTx) reindex(before, after *layout.Record) error {
+	x, err := st.indexes()
+	if err != nil || x == nil || x.anew && after == nil {
+		return err
+	}
+	x.bind(st.src)
+	for _, k := range x.kept {
+		x.change(k, st.id, before, after)
+	}
+	return nil
+}
+
+// change is reindex for one index.
+func (x *indexing) change(k *keptIndex, source int64, before, after *layout.Record) {
+	rec := after
+	if rec == nil {
+		rec = before
+	}
+	if k.state.Phase == layout.IndexBuilding && rec.ID >= k.state.Upto {
+		return // it comes to that later
+	}
+	old, now := &x.before, &x.after
+	x.keys(k, old, before)
+	x.keys(k, now, after)
+	k.count(old, -1)
+	k.count(now, 1)
+	if k.def.Unique && now.Traits()&index.Many != 0 && k.err == nil {
+		k.err = unjudgeable(source, rec.ID, k.def)
+	}
+	for i, j := 0, 0; i < old.Len() || j < now.Len(); {
+		c := 0
+		switch {
+		case j == now.Len():
+			c = -1
+		case i == old.Len():
+			c = 1
+		default:
+			c = bytes.Compare(old.Key(i), now.Key(j))
+		}
+		switch {
+		case c < 0:
+			k.events = append(k.events, keyEvent{key: k.stored(source, old.Key(i), rec.ID)})
+		case c > 0:
+			k.events = append(k.events, keyEvent{k.stored(source, now.Key(j), rec.ID), true, k.def.Unique && now.Unique(j)})
+		case k.def.Unique && old.Unique(i) != now.Unique(j): // the key stays, and what it stands for does not
+			k.events = append(k.events, keyEvent{key: k.stored(source, old.Key(i), rec.ID)})
+			k.events = append(k.events, keyEvent{k.stored(source, now.Key(j), rec.ID), true, now.Unique(j)})
+		}
+		if c <= 0 {
+			i++
+		}
+		if c >= 0 {
+			j++
+		}
+	}
+}
+
+// keys fills a set with the keys of an entry; of none for nil.
+func (x *indexing) keys(k *keptIndex, set *index.KeySet, rec *layout.Record) {
+	if rec == nil {
+		*set = index.KeySet{}
+		return
+	}
+	fillRecord(&x.rec, rec, x.names)
+	k.bound.Keys(set, &x.rec)
+}
+
+func (k *keptIndex) count(set *index.KeySet, sign int64) { addCounts(&k.state.Counts, set, sign) }
+
+// addCounts adds the keys of an entry to what is counted of an index.
+func addCounts(c *layout.IndexCounts, set *index.KeySet, sign int64) {
+	stats := statsOf(*c)
+	stats.Add(set, sign)
+	*c = layout.IndexCounts{stats.Entries, stats.Keys, stats.Numbers, stats.Multi, stats.Cut, stats.Mixed, stats.Many}
+}
+
+// statsOf returns what is counted of an index.
+func statsOf(c layout.IndexCounts) index.Stats {
+	return index.Stats{Entries: c[0], Keys: c[1], Numbers: c[2], Multi: c[3], Cut: c[4], Mixed: c[5], Many: c[6]}
+}
+
+// stored returns a key as it is stored.
+func (k *keptIndex) stored(source int64, key []byte, id int64) []byte {
+	if k.hasher == nil {
+		return layout.IndexKey(source, k.state.Number, key, id)
+	}
+	var room [sealed.HashSize]byte
+	return layout.IndexKey(source, k.state.Number, k.hasher.Append(room[:0], k.state.Number, key), id)
+}
+
+// writeIndexes writes what has been gathered of keys, and what is known of the indexes into
+// the head.
+func (st *sourceTx) writeIndexes() error {
+	x := st.indexing
+	if st.head.Indexes == "" && x == nil {
+		return nil
+	}
+	if err := st.confirmFields(); err != nil {
+		return err
+	}
+	if x = st.indexing; x == nil {
+		return nil
+	}
+	for _, k := range x.kept {
+		if k.err != nil {
+			return k.err
+		}
+		if err := st.writeKeys(k); err != nil {
+			return err
+		}
+		k.events = nil
+		*x.states.Find(k.state.Number) = k.state
+	}
+	st.head.Indexes = x.states.Encode()
+	if x.work {
+		return st.t.w.Put(layout.Catalog, layout.IndexingKey(st.id), []byte{})
+	}
+	return nil
+}
+
+// writeKeys writes the keys of one index: those that go before those that come, so that a
+// unique index judges what is left in the end.
+func (st *sourceTx) writeKeys(k *keptIndex) error {
+	w := st.t.w
+	come := k.settle()
+	for _, e := range k.events {
+		if !e.come {
+			if err := w.Delete(layout.Index, e.key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, e := range come {
+		if err := w.Put(layout.Index, e.key, []byte{}); err != nil {
+			return err
+		}
+	}
+	for _, e := range come {
+		if !e.unique {
+			continue
+		}
+		if other, err := st.otherHolder(k, e.key); err != nil || other != 0 {
+			_, _, own, _ := layout.IndexParts(e.key)
+			return firstError(err, st.t.conflict(st.id, k.def, own, other))
+		}
+	}
+	return nil
+}
+
+// settle puts the events in order of their keys and leaves one of each key that comes out as
+// another than it was: it returns those that come.
+func (k *keptIndex) settle() (come []keyEvent) {
+	if len(k.events) > 1 {
+		slices.SortStableFunc(k.events, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
+	}
+	kept := k.events[:0]
+	for i := 0; i < len(k.events); {
+		j, net := i, 0
+		for ; j < len(k.events) && bytes.Equal(k.events[j].key, k.events[i].key); j++ {
+			if net--; k.events[j].come {
+				net += 2
+			}
+		}
+		last := k.events[j-1]
+		if i = j; net != 0 || last.unique {
+			last.come = net >= 0
+			kept = append(kept, last)
+		}
+	}
+	k.events = kept
+	come = make([]keyEvent, 0, len(kept))
+	for _, e := range kept {
+		if e.come {
+			come = append(come, e)
+		}
+	}
+	return come
+}
+
+// otherHolder returns another entry for which a unique index judges the same key as one that
+// is stored; 0 when there is none.
+func (st *sourceTx) otherHolder(k *keptIndex, stored []byte) (int64, error) {
+	from, to := layout.IndexHolders(stored)
+	c := st.t.w.Scan(layout.Index, from, to, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		if bytes.Equal(key, stored) {
+			continue
+		}
+		_, _, id, _ := layout.IndexParts(key)
+		if judged, err := st.judges(k, key, id); err != nil || judged {
+			return id, err
+		}
+	}
+	return 0, c.Err()
+}
+
+// judges reports whether uniqueness is judged on a stored key of an entry.
+func (st *sourceTx) judges(k *keptIndex, stored []byte, id int64) (bool, error) {
+	var rec layout.Record
+	if ok, err := st.get(id, &rec); err != nil || !ok {
+		return false, err
+	}
+	x := st.indexing
+	x.bind(st.src)
+	x.keys(k, &x.before, &rec)
+	for i := range x.before.Len() {
+		if x.before.Unique(i) && bytes.Equal(k.stored(st.id, x.before.Key(i), id), stored) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// conflict is the error of a write that a unique index refuses. It tells no value. Whoever
+// may not see everything is not told which index it is: its columns may be hidden.
+func (t *tx) conflict(source int64, def *index.Def, own, other int64) error {
+	if t.ids {
+		return &Error{Code: errs.Conflict, DataSourceID: source, EntryID: min(own, other), Path: fieldNames(def),
+			Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": entries " + itoa(min(own, other)) + " and " + itoa(max(own, other)) + " have the same value in " + fieldNames(def)}
+	}
+	if !t.db.as.Unrestricted() {
+		return &Error{Code: errs.Conflict, DataSourceID: source, Message: "another entry of data source " + itoa(source) + " has a value that may be there once only"}
+	}
+	return &Error{Code: errs.Conflict, DataSourceID: source, Path: fieldNames(def),
+		Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": another entry has the same value in " + fieldNames(def)}
+}
+
+func quoted(name string) string { return strconv.Quote(name) }
+
+// unjudgeable is the error for an entry that has more values than an index keeps.
+func unjudgeable(source, id int64, def *index.Def) error {
+	return &Error{Code: errs.InvalidInput, DataSourceID: source, EntryID: id,
+		Message: "entry " + itoa(id) + " of data source " + itoa(source) + " has more values than a unique index can judge"}
+}
+
+// fieldNames lists the fields of an index.
+func fieldNames(def *index.Def) string {
+	names := make([]string, len(def.Fields))
+	for i, f := range def.Fields {
+		names[i] = f.Name
+	}
+	return strings.Join(names, ", ")
+}

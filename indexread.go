@@ -1,0 +1,116 @@
+package siftdb
+
+import (
+	"strings"
+
+	"github.com/siftdb/siftdb/internal/index"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// readIndex is an index that a reading may use, in one slice.
+type readIndex struct {
+	number int64
+	def    *index.Def
+	bound  *index.Bound // against the columns of now
+	stats  index.Stats
+	// hashed says that keys are hashed, as those of encrypted data sources are: the index
+	// finds entries by whole keys (equal), and knows no order and no beginnings.
+	hashed bool
+
+	source int64
+	end    int64 // ids from here on do not count
+	hasher *sealed.Hasher
+}
+
+// indexes returns the indexes that the reading may use: those that are ready, as they are
+// now, and on columns that are not hidden from whoever reads. They hold the entries of now:
+// what was touched since the state that is read is not to be looked for in them.
+func (rd *reading) indexes(r storage.Reader) ([]*readIndex, error) {
+	head, src := rd.st.head, rd.st.source
+	if head.Indexes == "" {
+		return nil, nil
+	}
+	states, err := layout.DecodeIndexes(head.Indexes)
+	if err != nil {
+		return nil, err
+	}
+	var list []*readIndex
+	for _, s := range states.List {
+		def := src.index(s.Number)
+		if s.Phase != layout.IndexReady || def == nil || src.hidesField(def) {
+			continue
+		}
+		x := &readIndex{number: s.Number, def: def, bound: def.Bind(src.schema()), stats: statsOf(s.Counts),
+			hashed: s.Cipher != 0, source: rd.ds.id, end: head.NextID}
+		if x.hasher, err = rd.ds.db.indexHasher(r, rd.ds.id, s.Cipher); err != nil {
+			return nil, err
+		}
+		list = append(list, x)
+	}
+	return list, nil
+}
+
+// hidesField reports whether a field of an index is, or lies in, a column that the veil
+// hides. Then the index knows more than its reader.
+func (s *source) hidesField(def *index.Def) bool {
+	if s.veil == nil {
+		return false
+	}
+	for _, f := range def.Fields {
+		name := strings.TrimPrefix(f.Name, "data.")
+		for dot := len(name); dot >= 0; dot = strings.LastIndexByte(name, '.') {
+			if name = name[:dot]; s.veil.hides(name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scan returns the entries under keys in [from, to), in the order of keys; nil bounds are
+// open. The index must not be hashed.
+func (x *readIndex) scan(r storage.Reader, from, to []byte, reverse bool) *indexCursor {
+	lo, hi := layout.IndexRange(x.source, x.number)
+	if from != nil {
+		lo = append(layout.AppendIndexPrefix(nil, x.source, x.number), from...)
+	}
+	if to != nil {
+		hi = append(layout.AppendIndexPrefix(nil, x.source, x.number), to...)
+	}
+	return &indexCursor{c: r.Scan(layout.Index, lo, hi, reverse), end: x.end}
+}
+
+// equal returns the entries under one key, by ascending ids.
+func (x *readIndex) equal(r storage.Reader, key []byte) *indexCursor {
+	if x.hasher != nil {
+		key = x.hasher.Append(nil, x.number, key)
+	}
+	lo, hi := layout.IndexHolders(layout.IndexKey(x.source, x.number, key, 0))
+	return &indexCursor{c: r.Scan(layout.Index, lo, hi, false), end: x.end}
+}
+
+// indexCursor walks an index.
+type indexCursor struct {
+	c   storage.Cursor
+	end int64
+}
+
+// Next returns a key and an entry that it lists, as the index has it; ok is false at the end
+// or after an error. An entry comes once under each of its keys. The key is the storage's:
+// valid until the transaction ends.
+func (c *indexCursor) Next() (key []byte, id int64, ok bool) {
+	for {
+		stored, _, ok := c.c.Next()
+		if !ok {
+			return nil, 0, false
+		}
+		if _, key, id, ok := layout.IndexParts(stored); ok && id < c.end {
+			return key, id, true
+		}
+	}
+}
+
+// Err returns the error that ended the walk, nil at a plain end.
+func (c *indexCursor) Err() error { return c.c.Err() }
