@@ -232,23 +232,23 @@ func (b *BoundName) Column() (name string, ok bool) {
 }
 
 // IDs returns the ids that a condition on the entry field id allows, ascending. ok is false
-// when it does not say.
-func (p *Probe) IDs() (ids []int64, ok bool) {
+// when it does not say, exact when it says no more.
+func (p *Probe) IDs() (ids []int64, exact, ok bool) {
 	if p.Kind != ProbePath || p.kind != toID {
-		return nil, false
+		return nil, false, false
 	}
 	b := p.Values(false)
 	if b.All {
-		return nil, false
+		return nil, false, false
 	}
 	for _, r := range b.Values {
 		if !r.Point {
-			return nil, false
+			return nil, false, false
 		}
 		f, isNumber := document.NumberOfKey(r.Lo)
 		if id := int64(f); isNumber && f > 0 && f < 1<<53 && float64(id) == f {
 			ids = append(ids, id)
 		}
 	}
-	return ids, true
+	return ids, b.Exact, true
 }

@@ -24,6 +24,8 @@ type Lookup struct {
 	Used int
 	// Equal is how many of these name single values.
 	Equal int
+	// Prefix is how much of their keys is the same when Single: the family, and Equal fields.
+	Prefix int
 	// Exact says that every entry with a key in a span meets the conditions that were used.
 	Exact bool
 	// Single says that the spans are one, of the family Values, and that an entry has one key
@@ -36,7 +38,7 @@ const maxSpans = 4096
 
 // Whole returns the look-up of all entries that have keys; ok is false when some may have none.
 func (b *Bound) Whole(stats Stats) (l Lookup, ok bool) {
-	l = Lookup{Exact: true, Single: singleValued(stats), Spans: []Span{{Lo: []byte{Values}, Hi: []byte{Values + 1}}}}
+	l = Lookup{Exact: true, Single: singleValued(stats), Prefix: 1, Spans: []Span{{Lo: []byte{Values}, Hi: []byte{Values + 1}}}}
 	if stats.Many > 0 {
 		l.Spans = append(l.Spans, overflowSpan)
 	}
@@ -66,13 +68,17 @@ func (b *Bound) Lookup(conditions []query.Bounds, stats Stats) (l Lookup, ok boo
 		l.Used++
 		l.Exact = l.Exact && c.Exact
 		present = present || !c.HasNull()
+		l.Prefix = len(prefixes[0])
 		if !pointsOnly(c) {
 			l.spans(prefixes, c.Values, b.def.Fields[i].Desc)
 			prefixes = nil
 			break
 		}
 		l.Equal++
-		prefixes = extend(prefixes, c.Values, b.def.Fields[i].Desc)
+		if prefixes = extend(prefixes, c.Values, b.def.Fields[i].Desc); len(prefixes) == 0 {
+			break
+		}
+		l.Prefix = len(prefixes[0])
 	}
 	for _, p := range prefixes {
 		l.Spans = append(l.Spans, Span{p, query.Successor(p), l.Used == len(b.fields)})
