@@ -41,6 +41,7 @@ type core struct {
 	published atomic.Int64 // the last commit known to be durable
 	snapshots snapshots
 	catalog   catalog
+	columns   columnCache
 	bell      bell
 	watchers  watchers
 	uploads   uploads
@@ -106,6 +107,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
+	db.columns.from = columnsFrom
 	var meta layout.Meta
 	var found, pending bool
 	err := store.View(ctx, func(r storage.Reader) (err error) {

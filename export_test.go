@@ -48,3 +48,6 @@ func Unguard(db *DB, name string) {
 	}
 	panic("no guard is called " + name)
 }
+
+// ColumnsFrom sets how many entries a data source must have for its columns to be held.
+func ColumnsFrom(db *DB, n int64) { db.columns.from = n }

@@ -158,6 +158,8 @@ type reading struct {
 	sight *sight // once a where has been bound
 
 	undivided bool // a parallel scan was tried
+
+	pick func(id int64) query.Verdict // what columns in memory say of entries; nil for nothing
 }
 
 // read begins a reading. The caller closes it.
@@ -234,6 +236,7 @@ func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor
 	} else if where != nil && where.CanJudge() {
 		rd.scan.judge = where.Judge
 	}
+	rd.scan.pick = rd.pick
 	if err := rd.scan.catchUp(r, rd.st.head); err != nil {
 		return false, err
 	}
