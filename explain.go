@@ -13,7 +13,7 @@ import (
 // Plan is one step of how a query is answered, with the steps that feed it. Print it,
 // or read it step by step; the texts are for people and may change.
 type Plan struct {
-	// Step is what is done: "scan", "get", "sort", "distinct", "limit", "join", "append"
+	// Step is what is done: "scan", "columns" (in memory), "get", "sort", "distinct", "limit", "join", "append"
 	// or "pipeline".
 	Step string
 	// Detail says on what, and how.
@@ -107,6 +107,7 @@ func (f *finder) explain(q *Query) *Plan {
 	if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"
 	}
+	f.explainColumns(p)
 	if f.joins != nil {
 		for _, run := range f.joins.runs {
 			if run.c.Required {

@@ -48,3 +48,12 @@ func Unguard(db *DB, name string) {
 	}
 	panic("no guard is called " + name)
 }
+
+// ColumnsFrom sets how many entries a data source must have for its columns to be held.
+func ColumnsFrom(db *DB, n int64) { db.columns.from = n }
+
+// Access makes every query go one way to its entries: "scan", "always" by index where there is
+// one, or "" for the best one.
+func Access(db *DB, way string) {
+	db.access.Store(int32(map[string]access{"": accessBest, "scan": accessScan, "always": accessAlways}[way]))
+}

@@ -226,6 +226,18 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 	defer rd.close()
 	var n int64
 	m := matching{}
+	if n, err = rd.countByIndex(ctx, &m, c); err != nil {
+		return 0, err
+	}
+	if rd.chosen == nil {
+		plan, err := rd.columns(ctx, func(storage.Reader) (*query.Matcher, *query.BoundOrder, error) {
+			err := m.bind(rd, c)
+			return m.where, nil, err
+		})
+		if err != nil || plan != nil && plan.exact {
+			return plan.matches(), err
+		}
+	}
 	for done := false; !done; {
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
 			if err := m.bind(rd, c); err != nil {

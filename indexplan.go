@@ -20,6 +20,9 @@ const (
 	accessAlways        // an index wherever there is one, however much it proposes
 )
 
+// wanted is the access that a test wants.
+func (db *DB) wanted() access { return access(db.access.Load()) }
+
 // indexPlan is how indexes answer a query, in one transaction.
 type indexPlan struct {
 	r       storage.Reader
@@ -163,23 +166,24 @@ func common(a, b []int64) []int64 {
 type proposals struct {
 	places []place
 	exact  bool // those that have not moved match
+	listed bool // those that have not moved are there
 	next   int
 }
 
-// narrow makes the reading look at what indexes propose instead of all entries. It is called
-// in the first slice, when nothing has been read. first is how many matches are wanted, the
-// first ones in default order; below 0 is all.
-func (rd *reading) narrow(r storage.Reader, where *query.Matcher, first int) (*indexPlan, error) {
+// narrow makes the reading look at what indexes propose instead of all entries, where that is
+// quicker. It is called in the first slice, when nothing has been read. first is how many
+// matches are wanted, the first ones in default order; below 0 is all.
+func (rd *reading) narrow(r storage.Reader, where *query.Matcher, first int) error {
 	p, err := rd.plan(r, where, nil)
 	if err != nil || p == nil || p.filter == nil {
-		return p, err
+		return err
 	}
-	return p, rd.follow(p, first)
+	return rd.follow(p, first)
 }
 
 // plan chooses how indexes answer a query; nil when they do not.
 func (rd *reading) plan(r storage.Reader, where *query.Matcher, order *query.BoundOrder) (*indexPlan, error) {
-	how := rd.ds.db.access
+	how := rd.ds.db.wanted()
 	if how == accessScan || order == nil && where.MatchesAll() || rd.scan.at.id >= 0 {
 		return nil, nil
 	}
@@ -200,15 +204,40 @@ func (rd *reading) plan(r storage.Reader, where *query.Matcher, order *query.Bou
 
 // follow takes what the plan proposes, if that is not too much.
 func (rd *reading) follow(p *indexPlan, first int) error {
+	exact := p.filter.Exact && !rd.sight.filters()
+	if ids, ok, err := rd.firstOf(p, first, exact); ok || err != nil {
+		return firstError(err, rd.propose(p, ids, exact))
+	}
 	most := p.most
-	if first >= 0 && p.filter.AtLeast && rd.ds.db.access != accessAlways {
+	if first >= 0 && p.filter.AtLeast && rd.ds.db.wanted() != accessAlways {
 		most = min(most, max(1000, 40*first)) // else a scan soon meets enough
 	}
 	ids, ok, err := p.ids(p.filter, most)
 	if err != nil || !ok {
 		return err
 	}
-	c := &proposals{exact: p.filter.Exact && !rd.sight.filters()}
+	return rd.propose(p, ids, exact)
+}
+
+// firstOf returns the first entries under the one key that the path is about; ok is false when
+// it is about others.
+func (rd *reading) firstOf(p *indexPlan, first int, exact bool) (ids []int64, ok bool, err error) {
+	path := p.filter
+	if first < 0 || !exact || rd.scan.ordered || path.Kind != plan.BySpans || len(path.Spans) != 1 || !path.Spans[0].Whole {
+		return nil, false, nil
+	}
+	err = p.walk(path.Index, path.Spans, func(id int64) bool {
+		if _, moved := rd.scan.known[id]; !moved {
+			ids = append(ids, id)
+		}
+		return len(ids) < first
+	})
+	return ids, err == nil, err
+}
+
+// propose makes the reading visit some entries, and those that have moved.
+func (rd *reading) propose(p *indexPlan, ids []int64, exact bool) error {
+	c := &proposals{exact: exact, listed: p.filter.Listed()}
 	c.places = make([]place, 0, len(ids)+len(rd.scan.moved))
 	for _, id := range ids {
 		if _, moved := rd.scan.known[id]; moved {
@@ -273,7 +302,7 @@ func (c *proposals) verdict(s *scanner, id int64) query.Verdict {
 
 // certain takes those out of the proposals that match without a look, and counts them.
 func (c *proposals) certain(s *scanner) (n int64) {
-	if !c.exact {
+	if !c.exact || !c.listed {
 		return 0
 	}
 	rest := c.places[:0]

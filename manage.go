@@ -392,6 +392,7 @@ func (db *DB) purge(ctx context.Context, id int64, trashed bool) error {
 	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id, trashed) })
 	if err == nil {
 		db.catalog.forget(id)
+		db.columns.forget(id)
 	}
 	return err
 }

@@ -51,14 +51,21 @@ func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take
 			sets = append(sets, known[name])
 		}
 	}
-	for done := false; !done; {
-		err := rd.slice(ctx, func(r storage.Reader) (err error) {
-			src := rd.st.source
-			for _, s := range sets {
-				if s.bound == nil {
-					s.bound = s.path.Bind(src.schema())
-				}
+	bind := func() {
+		for _, s := range sets {
+			if s.bound == nil {
+				s.bound = s.path.Bind(rd.st.source.schema())
 			}
+		}
+	}
+	done, err := distinctColumns(ctx, rd, sets, bind)
+	if err != nil {
+		return nil, err
+	}
+	for !done {
+		err := rd.slice(ctx, func(r storage.Reader) (err error) {
+			bind()
+			src := rd.st.source
 			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 				doc := document.Stored(rec.Doc, src.names)
 				for _, s := range sets {
@@ -77,6 +84,38 @@ func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take
 		lists[name] = s.values
 	}
 	return lists, nil
+}
+
+// distinctColumns gathers the distinct values from columns in memory, and reports whether it
+// could.
+func distinctColumns[T any](ctx context.Context, rd *reading, sets []*valueSet[T], bind func()) (done bool, err error) {
+	t, n, err := rd.table(ctx, func(storage.Reader) (columnNeeds, error) {
+		bind()
+		n := rd.needs()
+		for _, s := range sets {
+			number, absent, ok := s.bound.Column()
+			switch {
+			case !ok:
+				n.reason = "a name is no column"
+			case !absent && (n.hidden == nil || !n.hidden(number)):
+				n.numbers = append(n.numbers, number)
+			}
+		}
+		return n, nil
+	})
+	if err != nil || t == nil {
+		return false, err
+	}
+	for _, s := range sets {
+		number, absent, _ := s.bound.Column()
+		if absent || n.hidden != nil && n.hidden(number) {
+			continue
+		}
+		for v := range t.Distinct(number) {
+			s.addValue(v)
+		}
+	}
+	return true, nil
 }
 
 // valueSet gathers the distinct values of one column.

@@ -162,3 +162,13 @@ func (b *BoundOrder) Len() int { return len(b.keys) }
 func (b *BoundOrder) Is(i int, name *BoundName) (desc, ok bool) {
 	return b.keys[i].desc, b.keys[i].target.same(&name.target)
 }
+
+// Column returns the column that the entries are sorted by, when it is one alone and as a whole;
+// see BoundPath.Column.
+func (b *BoundOrder) Column() (number uint16, desc, absent, ok bool) {
+	if len(b.keys) != 1 {
+		return 0, false, false, false
+	}
+	number, absent, ok = b.keys[0].target.wholeColumn()
+	return number, b.keys[0].desc, absent, ok
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/index/indextest"
 	"github.com/siftdb/siftdb/query"
 )
 
@@ -230,11 +231,11 @@ func (c *checker) try(where, doc any) {
 // where proposes it.
 func TestBoundsHold(t *testing.T) {
 	c := &checker{t: t}
-	g := generator{rand.New(rand.NewPCG(5, 6))}
+	g := indextest.New(5)
 	for range *rounds {
-		where := g.where(2)
+		where := g.Where(2)
 		for range 6 {
-			c.try(where, g.document())
+			c.try(where, g.Document())
 		}
 	}
 	t.Logf("%d conditions, %d bounds, %d exact ones refused", c.paths, c.told, c.exact)
@@ -284,10 +285,10 @@ func TestBoundsHoldForVectors(t *testing.T) {
 
 // FuzzBounds does so with any where and any document.
 func FuzzBounds(f *testing.F) {
-	g := generator{rand.New(rand.NewPCG(9, 10))}
+	g := indextest.New(9)
 	for range 200 {
-		where, err1 := json.Marshal(g.where(2))
-		doc, err2 := json.Marshal(g.document())
+		where, err1 := json.Marshal(g.Where(2))
+		doc, err2 := json.Marshal(g.Document())
 		if err1 != nil || err2 != nil {
 			f.Fatal(err1, err2)
 		}

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/siftdb/siftdb/internal/index"
 	"github.com/siftdb/siftdb/query"
 )
@@ -160,6 +162,14 @@ func (p *Planner) best(paths []*Path) *Path {
 		return best
 	}
 	return &Path{Kind: Intersect, Parts: []*Path{best, next}, Rows: best.Rows, AtLeast: best.AtLeast, For: append(best.For[:len(best.For):len(best.For)], next.For...)}
+}
+
+// Listed reports whether all that a path proposes comes from indexes, and so exists.
+func (a *Path) Listed() bool {
+	if a.Kind == ByID {
+		return false
+	}
+	return !slices.ContainsFunc(a.Parts, func(part *Path) bool { return !part.Listed() })
 }
 
 // before reports whether a path is the better one: with fewer rows, else for more conditions,
