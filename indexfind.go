@@ -69,7 +69,7 @@ func (f *finder) servesOrder(p *indexPlan) bool {
 // has moved. ok is false when too many entries had to be looked at.
 func (f *finder) inOrder(p *indexPlan, order *query.BoundOrder) (ids []int64, ok bool, err error) {
 	s := &sorter{keep: -1}
-	exact := p.sorted.Exact && !f.rd.sight.filters()
+	exact := p.sorted.Exact && !f.rd.sight.filters() && f.rd.scan.exact // else some were born later
 	first := f.first()
 	var last []byte
 	looked := 0

@@ -123,9 +123,14 @@ func (p *indexPlan) ids(path *plan.Path, most int) (ids []int64, ok bool, err er
 			return nil, false, err
 		}
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	ids = sortedIDs(ids)
 	return ids, len(ids) <= most, nil
+}
+
+// sortedIDs sorts ids and drops those that are there twice.
+func sortedIDs(ids []int64) []int64 {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // intersection returns what all parts propose. A part that proposes too much is left out; the
@@ -206,7 +211,7 @@ func (rd *reading) plan(r storage.Reader, where *query.Matcher, order *query.Bou
 func (rd *reading) follow(p *indexPlan, first int) error {
 	exact := p.filter.Exact && !rd.sight.filters()
 	if ids, ok, err := rd.firstOf(p, first, exact); ok || err != nil {
-		return firstError(err, rd.propose(p, ids, exact))
+		return firstError(err, rd.propose(p.r, ids, exact, true))
 	}
 	most := p.most
 	if first >= 0 && p.filter.AtLeast && rd.ds.db.wanted() != accessAlways {
@@ -216,34 +221,32 @@ func (rd *reading) follow(p *indexPlan, first int) error {
 	if err != nil || !ok {
 		return err
 	}
-	return rd.propose(p, ids, exact)
+	return rd.propose(p.r, ids, exact, p.filter.Listed())
 }
 
 // firstOf returns the first entries under the one key that the path is about; ok is false when
 // it is about others.
 func (rd *reading) firstOf(p *indexPlan, first int, exact bool) (ids []int64, ok bool, err error) {
 	path := p.filter
-	if first < 0 || !exact || rd.scan.ordered || path.Kind != plan.BySpans || len(path.Spans) != 1 || !path.Spans[0].Whole {
+	if first < 0 || !exact || !rd.scan.exact || rd.scan.ordered || path.Kind != plan.BySpans || len(path.Spans) != 1 || !path.Spans[0].Whole {
 		return nil, false, nil
 	}
 	err = p.walk(path.Index, path.Spans, func(id int64) bool {
-		if _, moved := rd.scan.known[id]; !moved {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 		return len(ids) < first
 	})
 	return ids, err == nil, err
 }
 
 // propose makes the reading visit some entries, and those that have moved.
-func (rd *reading) propose(p *indexPlan, ids []int64, exact bool) error {
-	c := &proposals{exact: exact, listed: p.filter.Listed()}
+func (rd *reading) propose(r storage.Reader, ids []int64, exact, listed bool) error {
+	c := &proposals{exact: exact, listed: listed}
 	c.places = make([]place, 0, len(ids)+len(rd.scan.moved))
 	for _, id := range ids {
 		if _, moved := rd.scan.known[id]; moved {
 			continue
 		}
-		at, ok, err := rd.placeOf(p.r, id)
+		at, ok, err := rd.placeOf(r, id)
 		if err != nil {
 			return err
 		}
@@ -300,19 +303,12 @@ func (c *proposals) verdict(s *scanner, id int64) query.Verdict {
 	return query.Yes
 }
 
-// certain takes those out of the proposals that match without a look, and counts them.
-func (c *proposals) certain(s *scanner) (n int64) {
-	if !c.exact || !c.listed {
+// certain counts the proposals that match without a look, and drops them: all or none.
+func (c *proposals) certain(s *scanner) int64 {
+	if !c.exact || !c.listed || !s.exact { // else some may have been born later
 		return 0
 	}
-	rest := c.places[:0]
-	for _, at := range c.places {
-		if _, moved := s.known[at.id]; moved {
-			rest = append(rest, at)
-		} else {
-			n++
-		}
-	}
-	c.places = rest
-	return n
+	n := len(c.places)
+	c.places = nil
+	return int64(n)
 }
