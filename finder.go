@@ -56,6 +56,7 @@ type finder struct {
 	joins   *joiner             // nil when there are none
 	batch   []*Entry
 	weight  int // of the batch, in bytes
+	way     way
 	arena   arena
 
 	// What the where was bound to: names, and revisions of the columns and of the

@@ -22,25 +22,41 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 		if err := f.bind(r); err != nil {
 			return err
 		}
-		if len(f.c.order) == 0 {
-			return f.rd.narrow(r, f.m.where, f.first())
+		var order *query.BoundOrder
+		if len(f.c.order) > 0 {
+			order = f.c.order.Bind(f.rd.st.source.schema())
 		}
-		order := f.c.order.Bind(f.rd.st.source.schema())
 		p, err := f.rd.plan(r, f.m.where, order)
 		if err != nil || p == nil {
 			return err
 		}
-		if f.servesOrder(p) {
+		f.way.plan = p
+		if f.way.sorted = f.servesOrder(p); f.way.sorted && f.way.untried {
+			return nil
+		}
+		if f.way.sorted {
 			if ids, ok, err = f.inOrder(p, order); ok || err != nil {
 				return err
 			}
+			f.way.sorted = false
 		}
 		if p.filter == nil {
 			return nil
 		}
-		return f.rd.follow(p, -1)
+		first := -1
+		if order == nil {
+			first = f.first()
+		}
+		return f.rd.follow(p, first)
 	})
 	return ids, ok, err
+}
+
+// way is how a finder comes to its entries.
+type way struct {
+	plan    *indexPlan // nil when indexes have no part in it
+	sorted  bool       // an index is read in the order wanted
+	untried bool       // it is only to be told
 }
 
 // first returns how many matches are wanted, of the first ones; -1 for all.
