@@ -107,7 +107,7 @@ func OpenStorage(ctx context.Context, store storage.Storage, options *Options) (
 func openStore(ctx context.Context, store storage.Storage, opts Options) (*DB, error) {
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
-	db.columns.from = columnsFrom
+	db.columns.open(&opts)
 	var meta layout.Meta
 	var found, pending bool
 	err := store.View(ctx, func(r storage.Reader) (err error) {
@@ -197,6 +197,7 @@ func (db *DB) Close() error {
 		db.closed.Store(true)
 		db.watchers.close()
 		db.bell.ring()
+		db.columns.close()
 		db.closeErr = fromStorage(db.store.Close())
 	})
 	return db.closeErr

@@ -68,7 +68,7 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if !ds.db.as.Unrestricted() && !ds.db.off.has(guardExplainWhere) { // what rules and hooks made of the where is not for all to see
 		q.Where = sent.Where
 	}
-	return f.explainAppended(f.explain(&q)), nil
+	return f.explainAppended(f.explain(ctx, &q)), nil
 }
 
 // explainPipeline is Explain for a query with a pipeline.
@@ -85,7 +85,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	}
 	selected := q
 	selected.Order, selected.Limit, selected.Offset, selected.Attributes = nil, nil, 0, nil
-	in := a.f.explain(&selected)
+	in := a.f.explain(ctx, &selected)
 	scan := in
 	for len(scan.Inputs) > 0 {
 		scan = scan.Inputs[0]
@@ -101,13 +101,13 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 }
 
 // explain tells how the finder gets its entries, outer joins aside.
-func (f *finder) explain(q *Query) *Plan {
+func (f *finder) explain(ctx context.Context, q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
 	if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"
 	}
-	f.explainColumns(p)
+	f.explainColumns(ctx, p)
 	if f.joins != nil {
 		for _, run := range f.joins.runs {
 			if run.c.Required {
