@@ -2,128 +2,195 @@ package siftdb
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/siftdb/siftdb/internal/column"
-	"github.com/siftdb/siftdb/internal/document"
-	"github.com/siftdb/siftdb/internal/history"
-	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/query"
-	"github.com/siftdb/siftdb/storage"
 )
 
 // columnCache holds columns of data sources in memory, as far as Options.ColumnBytes allows.
 // A column is read when a second query asks for it, and brought up to date from the log by
-// the queries that follow.
+// the queries that follow. What was used longest ago goes first.
 type columnCache struct {
+	limit int   // of bytes
+	from  int64 // columnsFrom, but for tests
+
 	mu      sync.Mutex
 	sources map[int64]*columnSet
-	bytes   int   // of all tables
-	uses    int64 // of tables, for the order in which they go
-	from    int64 // columnsFrom, but for tests
+	bytes   int   // of all tables, and of what is being read
+	uses    int64 // how often columns have been asked for
+
+	work    context.Context // of what is read in the background
+	stop    context.CancelFunc
+	running sync.WaitGroup
+	builds  int // that are running
+	closed  bool
 }
 
 // columnSet is what is held of one data source.
 type columnSet struct {
-	table atomic.Pointer[column.Table]
+	id    int64
+	table atomic.Pointer[column.Table] // stored under the cache's lock
 
 	updating sync.Mutex // held by whoever makes the next table of the last
-	building atomic.Bool
 
 	// Guarded by the cache's lock:
-	asked map[uint16]int // how many queries have asked for a column
-	bytes int            // of the table
-	used  int64
-	gone  bool // the data source has been purged
+	known    map[uint16]*columnUse
+	bytes    int // of the table
+	building *columnBuild
+	gone     bool // nothing is held any more: the data source has been purged, say
+}
+
+// columnUse is what is known of the use of a column.
+type columnUse struct {
+	before, last int64 // the last two uses, by columnCache.uses
+	asked        int   // how often it was asked for since it was held
+	wait         int   // how often that must be before it is read; 0 means twice
+	served       int   // how often it was used since it has been held
+	size         int   // when it was given up, or its reading was; at least
+	large        int64 // how many entries there were when it was larger than the limit
 }
 
 // columnsFrom is how many entries a data source must have for its columns to be held.
 const columnsFrom = 1000
 
-// of returns what is held of a data source.
-func (c *columnCache) of(id int64) *columnSet {
+// Of a column that does not stay or does not fit, reading is put off more and more.
+const (
+	columnWait      = 2
+	columnWaitLarge = 64
+	columnWaitMost  = 1 << 16
+	columnSettled   = 64 // uses after which it counts as one that stays
+)
+
+func (c *columnCache) open(opts *Options) {
+	c.limit, c.from = opts.ColumnBytes, columnsFrom
+	c.sources = make(map[int64]*columnSet)
+	c.work, c.stop = context.WithCancel(context.Background())
+}
+
+// close ends what is read in the background, and waits for it.
+func (c *columnCache) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.stop()
+	c.running.Wait()
+}
+
+// use returns what is held of a data source, for a query that needs some columns.
+func (c *columnCache) use(id int64, numbers []uint16) *columnSet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	set := c.sources[id]
 	if set == nil {
-		if c.sources == nil {
-			c.sources = make(map[int64]*columnSet)
-		}
-		set = &columnSet{asked: make(map[uint16]int)}
+		set = &columnSet{id: id, known: make(map[uint16]*columnUse)}
 		c.sources[id] = set
 	}
+	t := set.table.Load()
 	c.uses++
-	set.used = c.uses
+	for _, n := range numbers {
+		u := set.known[n]
+		if u == nil {
+			u = &columnUse{}
+			set.known[n] = u
+		}
+		if u.before, u.last = u.last, c.uses; t.Has(n) {
+			if u.served++; u.served == columnSettled {
+				u.wait = 0
+			}
+		}
+	}
 	return set
 }
 
-// ask notes that a query asks for columns, and returns those to be read now, with the ones
-// that are held: none when this is the first time.
-func (c *columnCache) ask(set *columnSet, numbers []uint16) (build []uint16) {
+// keep holds a table, or none; over the limit, what was used longest ago goes. A newer table
+// stays.
+func (c *columnCache) keep(set *columnSet, t *column.Table) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	again := true
-	for _, n := range numbers {
-		set.asked[n]++
-		again = again && set.asked[n] > 1
+	was := set.table.Load()
+	if set.gone || was != nil && t != nil && was.Commit > t.Commit {
+		return
 	}
-	if !again {
-		return nil
+	for _, n := range was.Numbers() {
+		if !t.Has(n) {
+			set.known[n].asked = 0
+		}
 	}
-	build = slices.Clone(numbers)
-	if t := set.table.Load(); t != nil {
-		build = append(build, t.Numbers()...)
-	}
-	slices.Sort(build)
-	return slices.Compact(build)
+	c.store(set, t)
+	c.evict(0, math.MaxInt64)
 }
 
-// keep holds a table. Where that is more than the limit, what was used longest ago goes.
-func (c *columnCache) keep(set *columnSet, t *column.Table, limit int) {
+// store sets the table of a data source, and counts its bytes.
+func (c *columnCache) store(set *columnSet, t *column.Table) {
 	size := 0
 	if t != nil {
 		size = t.Size()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if set.gone {
-		return
-	}
-	if size > limit {
-		t, size = nil, 0
-		clear(set.asked) // read again in vain otherwise, by every second query
+		for _, n := range t.Numbers() {
+			size += t.ColumnSize(n)
+		}
 	}
 	c.bytes += size - set.bytes
 	set.bytes = size
 	set.table.Store(t)
-	for c.bytes > limit {
-		var oldest *columnSet
-		for _, s := range c.sources {
-			if s != set && s.bytes > 0 && (oldest == nil || s.used < oldest.used) {
-				oldest = s
-			}
-		}
-		if oldest == nil {
-			return
-		}
-		c.bytes -= oldest.bytes
-		oldest.bytes = 0
-		oldest.table.Store(nil)
+}
+
+// measure counts the bytes of a data source again: its columns have been sorted, maybe.
+func (c *columnCache) measure(id int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if set := c.sources[id]; set != nil {
+		c.store(set, set.table.Load())
+		c.evict(0, math.MaxInt64)
 	}
 }
 
-// holds reports whether columns of a data source are held.
-func (c *columnCache) holds(id int64, numbers []uint16) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	set := c.sources[id]
-	if set == nil {
-		return false
+// evict makes room for some more bytes, and reports whether there is any. Only columns go that
+// were not used since a use; what was used longest ago goes first.
+func (c *columnCache) evict(more int, since int64) bool {
+	for c.bytes+more > c.limit {
+		set, number := c.oldest(since)
+		if set == nil {
+			return false
+		}
+		c.drop(set, number)
 	}
-	t := set.table.Load()
-	return t != nil && !slices.ContainsFunc(numbers, func(n uint16) bool { return !t.Has(n) })
+	return true
+}
+
+// fits is evict without doing it.
+func (c *columnCache) fits(more int, since int64) bool {
+	left := c.bytes + more
+	for _, set := range c.sources {
+		for _, n := range set.table.Load().Numbers() {
+			if set.known[n].last < since {
+				left -= set.table.Load().ColumnSize(n)
+			}
+		}
+	}
+	return left <= c.limit
+}
+
+// oldest finds the column that was used longest ago, before a use.
+func (c *columnCache) oldest(since int64) (set *columnSet, number uint16) {
+	for _, s := range c.sources {
+		for _, n := range s.table.Load().Numbers() {
+			if u := s.known[n]; u.last < since {
+				set, number, since = s, n, u.last
+			}
+		}
+	}
+	return set, number
+}
+
+// drop gives a column up.
+func (c *columnCache) drop(set *columnSet, number uint16) {
+	t, u := set.table.Load(), set.known[number]
+	u.asked, u.served, u.size = 0, 0, t.ColumnSize(number)
+	u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
+	c.store(set, t.Without(number))
 }
 
 // forget drops what is held of a data source.
@@ -137,112 +204,28 @@ func (c *columnCache) forget(id int64) {
 	}
 }
 
-// tableAt returns the table of a data source as it is in a snapshot, nil when it is not held
-// with these columns, or is ahead of the snapshot.
-func (db *DB) tableAt(r storage.Reader, set *columnSet, id int64, head layout.Head, names *document.Names, numbers []uint16) (*column.Table, error) {
-	t := set.table.Load()
-	if t == nil || slices.ContainsFunc(numbers, func(n uint16) bool { return !t.Has(n) }) {
-		return nil, nil
-	}
-	if t.Commit < head.Last {
-		set.updating.Lock()
-		defer set.updating.Unlock()
-		if t = set.table.Load(); t != nil && t.Commit < head.Last {
-			next, err := catchUp(r, t, id, head, names)
-			if err != nil {
-				return nil, err
-			}
-			db.columns.keep(set, next, db.opts.ColumnBytes)
-			t = set.table.Load()
-		}
-	}
-	if t == nil || t.Commit != head.Last || int64(t.Live()) != head.Count ||
-		slices.ContainsFunc(numbers, func(n uint16) bool { return !t.Has(n) }) {
-		return nil, nil
-	}
-	return t, nil
+// held returns what is held of a data source, nil for nothing.
+func (c *columnCache) held(id int64) *columnSet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.sources[id]
 }
 
-// catchUp returns a table as it is in a snapshot, nil when it is better read anew.
-func catchUp(r storage.Reader, t *column.Table, id int64, head layout.Head, names *document.Names) (*column.Table, error) {
-	if head.Floor > t.Commit || head.Ordered > 0 {
-		return nil, nil
-	}
-	var ids []int64
-	for v, err := range history.Range(r, id, t.Commit+1, 0, false) {
-		if err != nil {
-			return nil, err
-		}
-		for _, set := range []history.IDSet{v.Inserted, v.Updated, v.Deleted} {
-			if int64(len(ids))+set.Len() > int64(columnsFrom+t.Rows()/4) {
-				return nil, nil
+// explain tells why columns are not held, and when they will be.
+func (c *columnCache) explain(id int64, numbers []uint16, names string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if set := c.sources[id]; set != nil {
+		for _, n := range numbers {
+			switch u := set.known[n]; {
+			case set.building != nil && slices.Contains(set.building.numbers, n):
+				return "the columns " + names + " are being read into memory"
+			case u != nil && u.large > 0 && !set.table.Load().Has(n):
+				return "columns in memory do not serve: one of " + names + " is larger than Options.ColumnBytes allows"
+			case u != nil && u.wait > columnWait && !set.table.Load().Has(n):
+				return "columns in memory do not serve: others that are in use leave no room for one of " + names + ", or it is written too often"
 			}
-			ids = slices.AppendSeq(ids, set.All())
 		}
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	changes := make([]column.Change, len(ids))
-	for i, entry := range ids {
-		changes[i] = column.Change{ID: entry, Gone: true}
-		key := layout.EntryKey(id, entry)
-		value, err := r.Get(layout.Entries, key)
-		if err != nil {
-			return nil, err
-		}
-		if value == nil {
-			continue
-		}
-		var rec layout.Record
-		if err := rec.DecodeEntry(key, value); err != nil {
-			return nil, err
-		}
-		changes[i] = column.Change{ID: entry, Doc: document.Stored(rec.Doc, names)}
-	}
-	next, ok := t.Apply(head.Last, changes)
-	if !ok {
-		return nil, nil
-	}
-	return next, nil
-}
-
-// buildTable reads columns of a data source. Somebody else who does so already is not waited
-// for.
-func (db *DB) buildTable(ctx context.Context, set *columnSet, id int64, numbers []uint16) error {
-	if !set.building.CompareAndSwap(false, true) {
-		return nil
-	}
-	defer set.building.Store(false)
-	rd := (&DataSource{db: &DB{core: db.core, inner: true}, id: id}).read()
-	defer rd.close()
-	b := column.NewBuilder(numbers)
-	last := int64(-1)
-	for done := false; !done; {
-		err := rd.slice(ctx, func(r storage.Reader) (err error) {
-			if last < 0 {
-				last = rd.st.head.Last
-			}
-			if rd.st.head.Ordered > 0 {
-				last, done = -1, true
-				return nil
-			}
-			names := rd.st.source.names
-			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
-				b.Add(rec.ID, document.Stored(rec.Doc, names))
-				return true, nil
-			})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-	}
-	t, ok := b.Finish(last)
-	if !ok || last < 0 {
-		t = nil
-	}
-	set.updating.Lock()
-	defer set.updating.Unlock()
-	db.columns.keep(set, t, db.opts.ColumnBytes)
-	return nil
+	return "the columns " + names + " are read into memory when a second query asks for them"
 }

@@ -46,6 +46,9 @@ func TestColumnCache(t *testing.T) {
 			size := 0
 			if table := set.table.Load(); table != nil {
 				size = table.Size()
+				for _, n := range table.Numbers() {
+					size += table.ColumnSize(n)
+				}
 			}
 			if size != set.bytes {
 				t.Errorf("data source %d takes %d bytes, noted as %d", id, size, set.bytes)

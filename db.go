@@ -116,7 +116,7 @@ func openWith(ctx context.Context, store storage.Storage, opts Options, resume b
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
 	db.indexer.init()
-	db.columns.from = columnsFrom
+	db.columns.open(&opts)
 	var meta layout.Meta
 	var found, pending bool
 	var unbuilt []int64
@@ -214,6 +214,7 @@ func (db *DB) Close() error {
 		db.closed.Store(true)
 		db.watchers.close()
 		db.bell.ring()
+		db.columns.close()
 		db.closeErr = fromStorage(db.store.Close())
 	})
 	return db.closeErr

@@ -105,7 +105,7 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if !ds.db.as.Unrestricted() && !ds.db.off.has(guardExplainWhere) { // what rules and hooks made of the where is not for all to see
 		q.Where = sent.Where
 	}
-	return f.explainAppended(f.explain(&q)), nil
+	return f.explainAppended(f.explain(ctx, &q)), nil
 }
 
 // explainPipeline is Explain for a query with a pipeline.
@@ -125,7 +125,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	if err := a.f.prepareExplain(ctx); err != nil {
 		return nil, err
 	}
-	in := a.f.explain(&selected)
+	in := a.f.explain(ctx, &selected)
 	scan := in.source()
 	if len(a.early) > 0 {
 		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
@@ -138,7 +138,7 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 }
 
 // explain tells how the finder gets its entries, outer joins aside.
-func (f *finder) explain(q *Query) *Plan {
+func (f *finder) explain(ctx context.Context, q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
 	if f.explainIndexes(p) {
@@ -146,7 +146,7 @@ func (f *finder) explain(q *Query) *Plan {
 		p.Detail += ", judged early by stored columns"
 	}
 	if p.Step == "scan" {
-		f.explainColumns(p)
+		f.explainColumns(ctx, p)
 	}
 	if f.joins != nil {
 		for _, run := range f.joins.runs {

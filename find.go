@@ -230,12 +230,17 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 		return 0, err
 	}
 	if rd.chosen == nil {
-		plan, err := rd.columns(ctx, func(storage.Reader) (*query.Matcher, *query.BoundOrder, error) {
-			err := m.bind(rd, c)
-			return m.where, nil, err
+		plan, err := rd.columns(ctx, func(storage.Reader) (*matching, *query.BoundOrder, error) {
+			return &m, nil, m.bind(rd, c)
 		})
-		if err != nil || plan != nil && plan.exact {
-			return plan.matches(), err
+		if err != nil {
+			return 0, err
+		}
+		if plan != nil {
+			if plan.exact {
+				return int64(plan.count()), nil
+			}
+			rd.pick, rd.undivided = plan.pick(), true
 		}
 	}
 	for done := false; !done; {

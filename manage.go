@@ -335,6 +335,9 @@ func (ds *DataSource) Delete(ctx context.Context) error {
 		st.head.Trashed = true
 		return st.define(def)
 	})
+	if err == nil {
+		ds.db.columns.forget(ds.id)
+	}
 	return err
 }
 

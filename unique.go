@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -88,33 +89,52 @@ func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take
 
 // distinctColumns gathers the distinct values from columns in memory, and reports whether it
 // could.
-func distinctColumns[T any](ctx context.Context, rd *reading, sets []*valueSet[T], bind func()) (done bool, err error) {
-	t, n, err := rd.table(ctx, func(storage.Reader) (columnNeeds, error) {
+func distinctColumns[T any](ctx context.Context, rd *reading, sets []*valueSet[T], bind func()) (bool, error) {
+	var needs columnNeeds
+	p := &columnPlan{}
+	moved := map[int64][]document.Value{} // what each path leads to in a moved entry
+	ok, err := rd.table(ctx, func(storage.Reader) (columnNeeds, error) {
 		bind()
-		n := rd.needs()
+		needs = rd.needs()
 		for _, s := range sets {
 			number, absent, ok := s.bound.Column()
 			switch {
 			case !ok:
-				n.reason = "a name is no column"
-			case !absent && (n.hidden == nil || !n.hidden(number)):
-				n.numbers = append(n.numbers, number)
+				needs.reason = "a name is no column"
+			case !absent && !needs.hides(number):
+				needs.numbers = append(needs.numbers, number)
 			}
 		}
-		return n, nil
+		return needs, nil
+	}, func(r storage.Reader, _ columnNeeds, v columnView) error {
+		p.columnView, p.apart = v, nil
+		clear(moved)
+		return rd.eachMoved(ctx, r, v, func(rec *layout.Record) error {
+			p.apart = append(p.apart, apart{place: place{rec.OrderValue(), rec.ID}})
+			doc := document.Stored(slices.Clone(rec.Doc), rd.st.source.names)
+			for _, s := range sets {
+				number, _, _ := s.bound.Column()
+				moved[rec.ID] = append(moved[rec.ID], doc.Column(number))
+			}
+			return nil
+		})
 	})
-	if err != nil || t == nil {
+	if err != nil || !ok {
 		return false, err
 	}
-	for _, s := range sets {
+	for i, s := range sets {
 		number, absent, _ := s.bound.Column()
-		if absent || n.hidden != nil && n.hidden(number) {
+		if absent || needs.hides(number) {
 			continue
 		}
-		for v := range t.Distinct(number) {
+		p.eachFirst(number, func(id int64, v document.Value) {
+			if values, ok := moved[id]; ok {
+				v = values[i]
+			}
 			s.addValue(v)
-		}
+		})
 	}
+	rd.ds.db.columns.measure(rd.ds.id)
 	return true, nil
 }
 

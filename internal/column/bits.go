@@ -23,6 +23,16 @@ func (b Bits) Count() int {
 	return n
 }
 
+// None reports whether the set is empty.
+func (b Bits) None() bool {
+	for _, w := range b {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // And leaves what is in the other set too, which has the same room.
 func (b Bits) And(o Bits) {
 	for i := range b {
@@ -36,6 +46,16 @@ func (b Bits) Or(o Bits) {
 		b[i] |= o[i]
 	}
 }
+
+// AndNot takes out what is in the other set, which has the same room.
+func (b Bits) AndNot(o Bits) {
+	for i := range b {
+		b[i] &^= o[i]
+	}
+}
+
+// Clear takes a number out.
+func (b Bits) Clear(i int) { b[i>>6] &^= 1 << (i & 63) }
 
 // Not replaces the set by the numbers below n that are not in it.
 func (b Bits) Not(n int) {

@@ -1,9 +1,12 @@
 package column
 
 import (
+	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/query"
@@ -15,13 +18,12 @@ type Hides func(number uint16) bool
 func (h Hides) hides(s *query.Shape) bool { return s.Absent || h != nil && h(s.Column) }
 
 // Select returns the rows whose entries match a shape, all of whose columns the table must
-// hold, but for those that are hidden. ok is false when it could not be told, because a regular
-// expression costs too much.
-func (t *Table) Select(shape *query.Shape, hidden Hides) (rows Bits, ok bool) {
-	e := &evaluation{t: t, hidden: hidden}
-	rows = e.eval(shape)
-	rows.And(t.All())
-	return rows, e.rec.Err == nil
+// hold, but for those that are hidden. It fails with the context's error, or with that of a
+// regular expression that costs too much.
+func (t *Table) Select(ctx context.Context, shape *query.Shape, hidden Hides) (Bits, error) {
+	e := &evaluation{ctx: ctx, t: t, hidden: hidden}
+	rows := e.eval(shape, t.All())
+	return rows, e.err
 }
 
 // Needs appends the numbers of the columns that a shape looks at.
@@ -35,109 +37,208 @@ func Needs(list []uint16, shape *query.Shape, hidden Hides) []uint16 {
 	return list
 }
 
-// evaluation is one run of Select.
+// evaluation is one run of Select. Once err is set its results count for nothing.
 type evaluation struct {
+	ctx    context.Context
 	t      *Table
 	hidden Hides
-	rec    query.Record
+	err    error
 }
 
-// eval returns the rows that a shape matches, those of entries that are gone as it may be.
-func (e *evaluation) eval(s *query.Shape) Bits {
-	n := e.t.Rows()
+// eval returns those of the rows of within that a shape matches. Of several parts the one
+// that costs least comes first, and the next sees only the rows that it may still decide.
+func (e *evaluation) eval(s *query.Shape, within Bits) Bits {
+	if e.err == nil {
+		e.err = e.ctx.Err()
+	}
+	if e.err != nil || within.None() {
+		return NewBits(e.t.Rows())
+	}
 	switch s.Kind {
 	case query.ShapeNot:
-		rows := e.eval(s.Parts[0])
-		rows.Not(n)
+		rows := slices.Clone(within)
+		rows.AndNot(e.eval(s.Parts[0], within))
 		return rows
 	case query.ShapeColumn:
-		return e.column(s)
-	}
-	rows := NewBits(n)
-	if s.Kind == query.ShapeAnd {
-		rows.Not(n)
-	}
-	for _, part := range s.Parts {
-		if s.Kind == query.ShapeAnd {
-			rows.And(e.eval(part))
-		} else {
-			rows.Or(e.eval(part))
+		return e.column(s, within)
+	case query.ShapeAnd:
+		for _, part := range e.cheapest(s.Parts) {
+			within = e.eval(part, within)
 		}
+		return within
+	}
+	rows, left := NewBits(e.t.Rows()), slices.Clone(within)
+	for _, part := range e.cheapest(s.Parts) {
+		more := e.eval(part, left)
+		rows.Or(more)
+		left.AndNot(more)
 	}
 	return rows
 }
 
-// column tests each distinct value of a column once, and looks the rows up.
-func (e *evaluation) column(s *query.Shape) Bits {
+// cheapest returns shapes by what it costs to test every value.
+func (e *evaluation) cheapest(parts []*query.Shape) []*query.Shape {
+	if len(parts) < 2 {
+		return parts
+	}
+	parts = slices.Clone(parts)
+	slices.SortStableFunc(parts, func(a, b *query.Shape) int { return e.cost(a) - e.cost(b) })
+	return parts
+}
+
+// cost tells about how many values, and how long ones, there are to test.
+func (e *evaluation) cost(s *query.Shape) (n int) {
+	if s.Kind == query.ShapeColumn && !e.hidden.hides(s) {
+		known := e.t.columns[s.Column].known
+		n = known.Len() + len(known.blob)/16
+	}
+	for _, part := range s.Parts {
+		n += e.cost(part)
+	}
+	return n
+}
+
+// column tests distinct values of a column, each once, and looks the rows up. Where there are
+// many values, only those are tested that a row of within has.
+func (e *evaluation) column(s *query.Shape, within Bits) Bits {
 	rows := NewBits(e.t.Rows())
 	if e.hidden.hides(s) {
-		if s.Test(&e.rec, document.Value{}) {
-			rows.Not(e.t.Rows())
+		var rec query.Record
+		if s.Test(&rec, document.Value{}) {
+			copy(rows, within)
 		}
+		e.err = rec.Err
 		return rows
 	}
 	c := e.t.columns[s.Column]
-	passes := make([]bool, c.known.Len())
-	if e.testAll(s, c.known, passes) {
-		c.lookUp(rows, passes)
+	test := &testRun{ctx: e.ctx, shape: s, dict: c.known, n: c.known.Len(), passes: make([]uint8, c.known.Len())}
+	few := false
+	if test.n > allValues {
+		n := within.Count()
+		if n < e.t.live || c.used < test.n-1 { // else every value has a row to be decided
+			test.codes = c.codes(within)
+		}
+		few = n < test.n
 	}
+	if test.codes != nil {
+		test.n = len(test.codes)
+	}
+	any := test.run()
+	if e.err = test.err; e.err != nil || !any {
+		return rows
+	}
+	if few {
+		within.Each(0, func(row int) bool {
+			if test.passes[c.Code(row)] != 0 {
+				rows.Set(row)
+			}
+			return true
+		})
+		return rows
+	}
+	c.lookUp(rows, test.passes)
+	rows.And(within)
 	return rows
 }
 
-// testShare is how many values are worth a goroutine of their own.
-const testShare = 4096
+// allValues is how many values are tested sooner than it is found out which of them matter.
+const allValues = 256
 
-// testAll tests the values of a dictionary, on all cores when there are many, and reports
-// whether any passes.
-func (e *evaluation) testAll(s *query.Shape, d Dict, passes []bool) (any bool) {
-	workers := min(runtime.GOMAXPROCS(0), d.Len()/testShare)
-	if workers < 2 {
-		return testSome(s, d, passes, 0, &e.rec)
-	}
-	recs, found := make([]query.Record, workers), make([]bool, workers)
-	var wg sync.WaitGroup
-	for i := range workers {
-		from, to := i*d.Len()/workers, (i+1)*d.Len()/workers
-		wg.Go(func() {
-			defer func() {
-				if v := recover(); v != nil {
-					recs[i].Err = fmt.Errorf("a condition panicked: %v", v)
-				}
-			}()
-			found[i] = testSome(s, d, passes[from:to], from, &recs[i])
-		})
-	}
-	wg.Wait()
-	for i := range recs {
-		any = any || found[i]
-		if recs[i].Err != nil {
-			e.rec.Err = recs[i].Err
-		}
-	}
-	return any
-}
-
-// testSome tests the values with codes from from on.
-func testSome(s *query.Shape, d Dict, passes []bool, from int, rec *query.Record) (any bool) {
-	for i := range passes {
-		passes[i] = s.Test(rec, d.Value(uint32(from+i)))
-		any = any || passes[i]
-	}
-	return any
+// codes returns the codes of some rows.
+func (c *Column) codes(rows Bits) []uint32 {
+	has := NewBits(c.known.Len())
+	rows.Each(0, func(row int) bool { has.Set(int(c.Code(row))); return true })
+	list := make([]uint32, 0, has.Count())
+	has.Each(0, func(code int) bool { list = append(list, uint32(code)); return true })
+	return list
 }
 
 // lookUp sets the rows whose code passes.
-func (c *Column) lookUp(rows Bits, passes []bool) {
+func (c *Column) lookUp(rows Bits, passes []uint8) {
 	for i, chunk := range c.chunks {
 		words := rows[i*chunkRows/64:]
 		for at := 0; at < len(chunk); at += 64 {
 			var word uint64
 			for j, code := range chunk[at:min(at+64, len(chunk))] {
-				if passes[code] {
-					word |= 1 << j
-				}
+				word |= uint64(passes[code]) << (j & 63)
 			}
 			words[at/64] = word
 		}
 	}
+}
+
+// testRun is one run of a condition over values of a dictionary.
+type testRun struct {
+	ctx    context.Context
+	shape  *query.Shape
+	dict   Dict
+	codes  []uint32 // to be tested; nil for all
+	n      int      // how many those are
+	passes []uint8  // the results, by code
+	stop   atomic.Bool
+	err    error
+}
+
+// A testRun looks at the context after so many values, or bytes of them. testShare is how many
+// values are worth a goroutine of their own.
+const (
+	lookValues = 128
+	lookBytes  = 64 << 10
+	testShare  = 4096
+)
+
+// run tests the values, on all cores when there are many, and reports whether any passes.
+func (t *testRun) run() (any bool) {
+	workers := min(runtime.GOMAXPROCS(0), t.n/testShare)
+	if workers < 2 {
+		any, t.err = t.part(0, t.n)
+		return any
+	}
+	errs, found := make([]error, workers), make([]bool, workers)
+	var wg sync.WaitGroup
+	for i := range workers {
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					errs[i] = fmt.Errorf("a condition panicked: %v", v)
+				}
+				if errs[i] != nil {
+					t.stop.Store(true)
+				}
+			}()
+			found[i], errs[i] = t.part(i*t.n/workers, (i+1)*t.n/workers)
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.err = err
+		}
+	}
+	return slices.Contains(found, true)
+}
+
+// part tests the values from one to before another.
+func (t *testRun) part(from, to int) (any bool, err error) {
+	var rec query.Record
+	bytes := 0
+	for i := from; i < to; i++ {
+		code := uint32(i)
+		if t.codes != nil {
+			code = t.codes[i]
+		}
+		raw := t.dict.raw(code)
+		if bytes += len(raw) + lookBytes/lookValues; bytes > lookBytes {
+			if bytes = 0; t.stop.Load() || t.ctx.Err() != nil {
+				return false, t.ctx.Err()
+			}
+		}
+		if t.shape.Test(&rec, document.Stored(raw, nil)) {
+			t.passes[code], any = 1, true
+		}
+		if rec.Err != nil {
+			return false, rec.Err
+		}
+	}
+	return any, nil
 }
