@@ -36,17 +36,18 @@ func (db *DB) finishIndexes(ctx context.Context, id int64, name string) error {
 	}
 	var conflict error
 	for tries := 0; ; {
+		var ready, more bool
 		state, def, err := db.unfinished(ctx, id)
 		if err != nil {
 			return err
 		}
 		if state == nil {
-			return firstError(conflict, db.finished(ctx, id))
+			return conflict
 		}
 		if state.Phase == layout.IndexDropped {
 			err = db.sweepIndex(ctx, id, state.Number)
 		} else {
-			err = db.buildRun(ctx, id, *state, def, tries < runTries)
+			ready, more, err = db.buildRun(ctx, id, *state, def, tries < runTries)
 		}
 		switch {
 		case errors.Is(err, errMoved):
@@ -57,6 +58,11 @@ func (db *DB) finishIndexes(ctx context.Context, id int64, name string) error {
 				conflict = err
 			}
 			err = db.giveUp(ctx, id, state.Number)
+		case err == nil && ready && def.Name == name:
+			if more {
+				db.indexer.begin(db)
+			}
+			return nil
 		}
 		if err != nil {
 			return err
@@ -98,16 +104,6 @@ func (db *DB) unfinished(ctx context.Context, id int64) (found *layout.IndexStat
 		return nil
 	})
 	return found, def, err
-}
-
-// finished notes that there is nothing to do for the indexes of a data source.
-func (db *DB) finished(ctx context.Context, id int64) error {
-	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
-		if slices.ContainsFunc(x.states.List, func(s layout.IndexState) bool { return s.Phase != layout.IndexReady }) {
-			return nil
-		}
-		return st.t.w.Delete(layout.Catalog, layout.IndexingKey(id))
-	})
 }
 
 // giveUp drops an index that cannot be built.
@@ -161,6 +157,7 @@ func (db *DB) sweepIndex(ctx context.Context, id, number int64) error {
 		if err := c.Err(); err != nil {
 			return err
 		}
+		x.moved = true
 		x.states.List = slices.DeleteFunc(x.states.List, func(s layout.IndexState) bool { return s.Number == number })
 		return st.t.w.DeleteRange(layout.Index, from, to)
 	})
@@ -182,22 +179,22 @@ type runEntry struct {
 	counts [len(layout.IndexCounts{})]uint16
 }
 
-// buildRun adds a run of entries to an index. A small one makes no keys outside of the
-// transaction. errMoved says that too much has changed meanwhile.
-func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, def *index.Def, large bool) error {
+// buildRun adds a run of entries to an index, and reports whether it is ready then, and
+// whether there is more to do. A small run makes no keys outside of the transaction. errMoved
+// says that too much has changed meanwhile.
+func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, def *index.Def, large bool) (ready, more bool, err error) {
 	run := &indexRun{from: state.Upto, to: state.Upto}
 	if large {
 		claim := db.snapshots.register(db.published.Load())
 		defer db.snapshots.release(claim)
 		for first, done := true, false; !done; first = false {
-			var err error
 			if done, err = db.collect(ctx, id, state, def, run, claim, first); err != nil {
-				return err
+				return false, false, err
 			}
 		}
 		slices.SortFunc(run.keys, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
 	}
-	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
+	err = db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
 		i := slices.IndexFunc(x.kept, func(k *keptIndex) bool { return k.state.Number == state.Number })
 		if i < 0 || x.kept[i].state.Phase != layout.IndexBuilding || x.kept[i].state.Upto != run.from {
 			return errMoved
@@ -207,8 +204,12 @@ func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, d
 		if err := st.takeRun(k, run); err != nil {
 			return err
 		}
-		return st.takeRest(k)
+		err := st.takeRest(k)
+		*x.states.Find(k.state.Number) = k.state
+		ready, more = k.state.Phase == layout.IndexReady, x.unfinished()
+		return err
 	})
+	return ready, more, err
 }
 
 // collect adds the keys of some entries to a run, and returns true when it is complete.
@@ -371,6 +372,7 @@ func (st *sourceTx) takeRest(k *keptIndex) error {
 		return err
 	}
 	k.state.Phase, k.state.Upto = layout.IndexReady, 0
+	st.indexing.moved = true
 	for _, other := range slices.Clone(st.indexing.kept) {
 		if other.def.Name == k.def.Name && other.state.Number < k.state.Number {
 			if err := st.dropIndex(other.state.Number); err != nil {

@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/index"
@@ -169,8 +170,8 @@ func (st *sourceTx) undeclare(name string) error {
 	return nil
 }
 
-// ListIndexes lists the indexes of the data source in the order in which they were created. It is for
-// admins, since indexes name columns.
+// ListIndexes lists the indexes of the data source by name. It is for admins, since
+// indexes name columns.
 func (ds *DataSource) ListIndexes(ctx context.Context) ([]IndexInfo, error) {
 	if err := ds.managing(ctx, "list indexes"); err != nil {
 		return nil, err
@@ -196,6 +197,7 @@ func (ds *DataSource) ListIndexes(ctx context.Context) ([]IndexInfo, error) {
 				list = append(list, info)
 			} // else it is to take the place of that one
 		}
+		slices.SortFunc(list, func(a, b IndexInfo) int { return strings.Compare(a.Name, b.Name) })
 		return nil
 	})
 	return list, err
@@ -235,7 +237,7 @@ func (st *sourceTx) addIndex(def *index.Def) error {
 	if err != nil {
 		return err
 	}
-	x.work = true
+	x.moved = true
 	return st.defineIndex(indexDef{k.state.Number, def})
 }
 
@@ -278,7 +280,7 @@ func (st *sourceTx) dropIndex(number int64) error {
 	}
 	*state = layout.IndexState{Number: number, Phase: layout.IndexDropped}
 	x.kept = slices.DeleteFunc(x.kept, func(k *keptIndex) bool { return k.state.Number == number })
-	x.work = true
+	x.moved = true
 	st.src.indexes = slices.DeleteFunc(slices.Clone(st.src.indexes), func(d indexDef) bool { return d.number == number })
 	st.head.Revision++
 	return st.t.w.Delete(layout.Catalog, layout.IndexDefKey(st.id, number))

@@ -24,8 +24,8 @@ type indexing struct {
 	names  *document.Names // that the fields are resolved against
 	// anew says that the numbers are new ones: what is removed was never in.
 	anew bool
-	// work says that there is something to do after the write.
-	work bool
+	// moved says that some are in another phase than before.
+	moved bool
 
 	rec           query.Record
 	before, after index.KeySet
@@ -215,10 +215,18 @@ func (st *sourceTx) writeIndexes() error {
 		*x.states.Find(k.state.Number) = k.state
 	}
 	st.head.Indexes = x.states.Encode()
-	if x.work {
+	if !x.moved {
+		return nil
+	}
+	if x.unfinished() {
 		return st.t.w.Put(layout.Catalog, layout.IndexingKey(st.id), []byte{})
 	}
-	return nil
+	return st.t.w.Delete(layout.Catalog, layout.IndexingKey(st.id))
+}
+
+// unfinished reports whether there is something left to do for the indexes.
+func (x *indexing) unfinished() bool {
+	return slices.ContainsFunc(x.states.List, func(s layout.IndexState) bool { return s.Phase != layout.IndexReady })
 }
 
 // writeKeys writes the keys of one index: those that go before those that come, so that a

@@ -15,7 +15,7 @@ func (x *indexing) copy() *indexing {
 	if x == nil {
 		return nil
 	}
-	other := &indexing{states: x.states, names: x.names, anew: x.anew, work: x.work}
+	other := &indexing{states: x.states, names: x.names, anew: x.anew, moved: x.moved}
 	other.states.List = slices.Clone(x.states.List)
 	for _, k := range x.kept {
 		own := *k
