@@ -78,7 +78,7 @@ func (f *finder) servesOrder(p *indexPlan) bool {
 	case p.sorted.Exact:
 		return first <= p.most && (p.filter.AtLeast || first < p.filter.Rows)
 	}
-	return p.filter.AtLeast && first <= p.most
+	return (p.filter.AtLeast || p.filter.Rows > p.most) && first <= p.most
 }
 
 // inOrder reads an index in the order wanted until there are enough matches, and merges what

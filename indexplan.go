@@ -63,17 +63,30 @@ func planIndexes(r storage.Reader, indexes []*readIndex, count int64, where *que
 	return p, nil
 }
 
+// fewRows is how many rows are so few that it does not matter how many are wanted.
+const fewRows = 1000
+
 // fewProposals is how many proposals are never too many.
 const fewProposals = 32
 
-// Dive counts the keys in some spans of an index, up to most.
-func (p *indexPlan) Dive(i int, spans []index.Span, most int) (int, error) {
-	n := 0
-	err := p.walk(i, spans, func(int64) bool {
-		n++
+// Dive counts the keys in some spans of an index, up to most. Entries under one key ascend, so
+// that from the last one seen it can be told how many there may be.
+func (p *indexPlan) Dive(i int, spans []index.Span, most int) (n int, unknown bool, err error) {
+	var first, last int64
+	err = p.walk(i, spans, func(id int64) bool {
+		if n++; n == 1 {
+			first = id
+		}
+		last = id
 		return n <= most
 	})
-	return n, err
+	if err != nil || n <= most {
+		return n, false, err
+	}
+	if end := p.indexes[i].end; len(spans) == 1 && spans[0].Whole && last > first {
+		return int(float64(n) * float64(end-first) / float64(last-first)), false, nil
+	}
+	return n, true, nil
 }
 
 // walk calls fn with the entry of every key in some spans, until fn returns false.
@@ -115,11 +128,15 @@ func (p *indexPlan) ids(path *plan.Path, most int) (ids []int64, ok bool, err er
 	case plan.Intersect:
 		return p.intersection(path, most)
 	default:
+		full, over := most, false
 		err := p.walk(path.Index, path.Spans, func(id int64) bool {
-			ids = append(ids, id)
-			return len(ids) <= 4*most
+			if ids = append(ids, id); len(ids) > full { // perhaps the same ones again
+				ids = sortedIDs(ids)
+				full, over = 2*most, len(ids) > most
+			}
+			return !over
 		})
-		if err != nil {
+		if err != nil || over {
 			return nil, false, err
 		}
 	}
@@ -214,8 +231,11 @@ func (rd *reading) follow(p *indexPlan, first int) error {
 		return firstError(err, rd.propose(p.r, ids, exact, true))
 	}
 	most := p.most
-	if first >= 0 && p.filter.AtLeast && rd.ds.db.wanted() != accessAlways {
+	if first >= 0 && (p.filter.AtLeast || p.filter.Rows > fewRows) && rd.ds.db.wanted() != accessAlways {
 		most = min(most, max(1000, 40*first)) // else a scan soon meets enough
+	}
+	if !p.filter.AtLeast && p.filter.Rows > 2*p.most { // also when it is estimated
+		return nil
 	}
 	ids, ok, err := p.ids(p.filter, most)
 	if err != nil || !ok {

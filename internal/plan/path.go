@@ -18,7 +18,9 @@ type Index struct {
 // Source counts the keys in an index.
 type Source interface {
 	// Dive counts the keys in some spans of an index, and stops when there are more than most.
-	Dive(index int, spans []index.Span, most int) (int, error)
+	// Where it can tell, n then estimates how many there are in all; else it is more than most
+	// and unknown is true.
+	Dive(index int, spans []index.Span, most int) (n int, unknown bool, err error)
 }
 
 // Kind is what a Path does.
@@ -203,11 +205,11 @@ func (p *Planner) dive(path *Path) *Path {
 	if len(spans) > diveSpans {
 		spans, path.AtLeast = spans[:diveSpans], true
 	}
-	n, err := p.source.Dive(path.Index, spans, diveKeys)
+	n, unknown, err := p.source.Dive(path.Index, spans, diveKeys)
 	if err != nil {
 		p.err = err
 		return nil
 	}
-	path.Rows, path.AtLeast = n, path.AtLeast || n > diveKeys
+	path.Rows, path.AtLeast = n, path.AtLeast || unknown
 	return path
 }
