@@ -48,3 +48,8 @@ func Unguard(db *DB, name string) {
 	}
 	panic("no guard is called " + name)
 }
+
+// RunsOf makes indexes be built some entries at a time.
+func RunsOf(db *DB, entries int) {
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
+}
