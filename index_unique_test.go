@@ -98,7 +98,9 @@ func TestUniqueJudgesWhatIsLeft(t *testing.T) {
 				_, err := ds.ReplaceWith(ctx, raws(`{"v":"x"}`, `{"v":"y"}`, `{"v":"x"}`))
 				return err
 			},
-			"commit": func() error { return commit(siftdb.Commit{Entries: []siftdb.CommitEntry{{ID: ids[0], Data: siftdb.M{"v": "c"}}}}) },
+			"commit": func() error {
+				return commit(siftdb.Commit{Entries: []siftdb.CommitEntry{{ID: ids[0], Data: siftdb.M{"v": "c"}}}})
+			},
 			"two in a commit": func() error {
 				return commit(siftdb.Commit{Entries: []siftdb.CommitEntry{{Data: siftdb.M{"v": "x"}}, {Data: siftdb.M{"v": "x"}}}})
 			},
