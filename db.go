@@ -48,7 +48,8 @@ type core struct {
 	outbox    outbox
 	indexer   indexer
 	sizes     stageSizes
-	off       guards       // what a test has switched off; none elsewhere
+	off       guards // what a test has switched off; none elsewhere
+	advisor   advisor
 	access    atomic.Int32 // the access that a test wants
 	turnstile turnstile    // of writes
 	unswept   atomic.Bool  // a bulk write may have left something behind

@@ -38,7 +38,7 @@ func ring(current string, keys map[string][]byte) siftdb.Keyring {
 // secrets are planted wherever a data source can hold text. Each is found in the file of
 // one that is not encrypted.
 var secrets = []string{"planted-entry", "planted-before", "planted-deleted", "planted-column", "planted-nested", "planted-name",
-	"planted-definition", "planted-rule", "planted-hook", "planted-label", "planted-user", "planted-listed", "planted-type", "planted-image"}
+	"planted-definition", "planted-rule", "planted-hook", "planted-label", "planted-user", "planted-listed", "planted-type", "planted-image", "planted-index"}
 
 // secretive makes a data source that holds every secret.
 func secretive(t *testing.T, db *siftdb.DB, encrypted bool) *siftdb.DataSource {
@@ -51,6 +51,8 @@ func secretive(t *testing.T, db *siftdb.DB, encrypted bool) *siftdb.DataSource {
 		Entries:     raws(`{"planted-column":"planted-entry","deep":{"planted-nested":1}}`, `{"n":"planted-deleted"}`),
 	}, siftdb.WithSource("planted-label"), siftdb.ByUser(siftdb.User{ID: 1, LastName: "planted-user"})))
 	ids := entryIDs(t, ds)
+	create(t, ds, siftdb.IndexSpec{Name: "planted-index", Fields: []siftdb.IndexField{{Name: "x"}, {Name: "planted-column"}}, Unique: true},
+		indexOn("text"), indexOn("n"), siftdb.IndexSpec{Name: "ignoring", Fields: []siftdb.IndexField{{Name: "x"}}, IgnoreCase: true})
 	must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, ids[0], siftdb.M{"x": "planted-before"}))
 	must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, ids[0], siftdb.M{"x": "planted-image"}))
 	must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, ids[0], siftdb.M{"x": "now"}))

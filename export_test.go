@@ -57,3 +57,8 @@ func ColumnsFrom(db *DB, n int64) { db.columns.from = n }
 func Access(db *DB, way string) {
 	db.access.Store(int32(map[string]access{"": accessBest, "scan": accessScan, "always": accessAlways}[way]))
 }
+
+// RunsOf makes indexes be built some entries at a time.
+func RunsOf(db *DB, entries int) {
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
+}

@@ -274,6 +274,7 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 			return 0, err
 		}
 	}
+	rd.advise(m.where, nil, false, n)
 	return n, nil
 }
 

@@ -57,6 +57,7 @@ type finder struct {
 	batch   []*Entry
 	weight  int // of the batch, in bytes
 	way     way
+	ran     ran
 	arena   arena
 
 	// What the where was bound to: names, and revisions of the columns and of the
@@ -75,6 +76,9 @@ func (ds *DataSource) finder(ctx context.Context, c *compiled, total bool) *find
 }
 
 func (f *finder) close() {
+	if f.rd.chosen == nil && !f.way.untried {
+		f.rd.advise(f.m.where, f.c.order, f.c.limit >= 0 && !f.c.distinct, f.ran.matched)
+	}
 	f.joins.close()
 	f.rd.close()
 }
@@ -159,6 +163,7 @@ func (f *finder) bind(r storage.Reader) error {
 // matches reports whether a record is selected. It leaves the record in f.m when
 // there are joins.
 func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
+	f.ran.looked++
 	if v == query.Yes {
 		if f.joins != nil {
 			f.m.fill(rec)
@@ -166,6 +171,7 @@ func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
 	} else if ok, err := f.m.match(rec); !ok {
 		return false, err
 	}
+	f.ran.matched++
 	return f.joins.passes(&f.m)
 }
 
@@ -314,6 +320,7 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 			f.skip = 0
 		}
 		f.count = f.count && f.seen != nil
+		f.ran.gathered()
 		f.fetched(ctx, ids, false)(yield)
 	}
 }
@@ -355,9 +362,11 @@ func (f *finder) fetch(r storage.Reader, id int64, test bool) error {
 	}
 	f.rd.st.source.lift(&rec)
 	if test {
+		f.ran.looked++
 		if ok, err := f.m.match(&rec); !ok {
 			return err
 		}
+		f.ran.matched++
 	}
 	if f.joins != nil {
 		f.m.fill(&rec)
@@ -385,10 +394,12 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 				return nil
 			}
 			done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
+				f.ran.looked++
 				ok, err := f.m.match(rec)
 				if !ok {
 					return err == nil, err
 				}
+				f.ran.matched++
 				ok, err = f.joins.passes(&f.m)
 				if ok {
 					if f.count && f.seen == nil {

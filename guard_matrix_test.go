@@ -147,6 +147,21 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.AtTime": {guardTPasts, func(c guardTCell) (string, error) {
 		return guardTText(c.ds.AtTime(time.Unix(1, 0)).Find(ctx, siftdb.Query{}))
 	}},
+	"DataSource.CreateIndex": {guardTManages, func(c guardTCell) (string, error) {
+		return "", c.ds.CreateIndex(ctx, indexOn("Salary"))
+	}},
+	"DataSource.Advise": {guardTManages, func(c guardTCell) (string, error) { _, err := c.ds.Advise(ctx); return "", err }},
+	"DataSource.ExplainAnalyze": {guardTManages, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.ExplainAnalyze(ctx, siftdb.Query{}))
+	}},
+	"DataSource.ListIndexes": {guardTManages, func(c guardTCell) (string, error) {
+		create(c.t, must[*siftdb.DataSource](c.t)(c.root.DataSource(ctx, c.ds.ID())), indexOn("Salary"))
+		return guardTText(c.ds.ListIndexes(ctx))
+	}},
+	"DataSource.DropIndex": {guardTManages, func(c guardTCell) (string, error) {
+		create(c.t, must[*siftdb.DataSource](c.t)(c.root.DataSource(ctx, c.ds.ID())), indexOn("Salary"))
+		return "", c.ds.DropIndex(ctx, "Salary.")
+	}},
 	"DataSource.Restore":             {guardTRestores, func(c guardTCell) (string, error) { return guardTText(c.ds.Restore(ctx, c.version)) }},
 	"DataSource.Insert":              {guardTChange, func(c guardTCell) (string, error) { return guardTText(c.ds.Insert(ctx, c.data())) }},
 	"DataSource.UpdateEntry":         {guardTChange, func(c guardTCell) (string, error) { return guardTText(c.ds.UpdateEntry(ctx, c.entry, c.data())) }},

@@ -17,12 +17,18 @@ import (
 // snapshots, with nobody held up, and written in one transaction, which makes them anew for
 // what was changed meanwhile, and moves IndexState.Upto. Writes keep what lies below that.
 const (
-	runBytes   = 16 << 20 // of keys, with what they take in memory beside
-	runTouched = 10_000   // entries changed meanwhile, at most
-	restAtOnce = 2000     // entries whose keys are made within the transaction
-	sweepKeys  = 20_000   // keys of a dropped index that go in one transaction
+	runTouched = 10_000 // entries changed meanwhile, at most
+	sweepKeys  = 20_000 // keys of a dropped index that go in one transaction
 	runTries   = 3
 )
+
+// indexSizes bound a run.
+type indexSizes struct {
+	run  int64 // bytes of keys, with what they take in memory beside
+	rest int   // entries whose keys are made within the transaction
+}
+
+var defaultIndexSizes = indexSizes{16 << 20, 2000}
 
 // finishIndexes builds what there is to be built of the indexes of a data source, and removes
 // what is left of dropped ones. A unique index that cannot be is dropped; the error is told if
@@ -236,25 +242,25 @@ func (db *DB) collect(ctx context.Context, id int64, state layout.IndexState, de
 		if k.hasher, err = db.indexHasher(r, id, state.Cipher); err != nil {
 			return err
 		}
-		done, err = run.fill(r, k, src, id, head.NextID)
+		done, err = run.fill(r, k, src, id, head.NextID, db.indexer.sizes.run)
 		return err
 	})
 	return done, err
 }
 
 // fill adds the keys of entries until the run is full, the budget spent, or there are none.
-func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end int64) (done bool, err error) {
+func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, most int64) (done bool, err error) {
 	b := newBudget()
-	size := 0
+	size := int64(len(run.entries)) * keyWeight
 	for _, e := range run.keys {
-		size += len(e.key) + keyWeight
+		size += int64(len(e.key)) + keyWeight
 	}
 	var rec layout.Record
 	var to query.Record
 	var set index.KeySet
 	c := r.Scan(layout.Entries, layout.EntryKey(id, run.to), layout.EntryKey(id, max(end, run.to)), false)
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if size > runBytes {
+		if size > most {
 			return true, nil
 		}
 		if b.spent() {
@@ -278,7 +284,7 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end i
 		for i := range set.Len() {
 			stored := k.stored(id, set.Key(i), rec.ID)
 			run.keys = append(run.keys, keyEvent{stored, true, k.def.Unique && set.Unique(i)})
-			size += len(stored) + keyWeight
+			size += int64(len(stored)) + keyWeight
 		}
 		size += keyWeight
 		run.to = rec.ID + 1
@@ -359,7 +365,7 @@ func (st *sourceTx) takeRest(k *keptIndex) error {
 	c := st.t.w.Scan(layout.Entries, layout.EntryKey(st.id, k.state.Upto), layout.EntryKey(st.id, end), false)
 	n := 0
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if n++; n > restAtOnce {
+		if n++; n > st.t.db.indexer.sizes.rest {
 			return nil
 		}
 		if err := rec.DecodeEntry(key, value); err != nil {

@@ -15,7 +15,8 @@ import (
 // dropped ones, where no call does: after an open, and after writes that made some anew. It
 // has one goroutine, while there is something to do.
 type indexer struct {
-	at chan struct{} // holds an element while somebody works on indexes
+	at    chan struct{} // holds an element while somebody works on indexes
+	sizes indexSizes
 
 	mu      sync.Mutex
 	closed  bool
@@ -26,7 +27,7 @@ type indexer struct {
 }
 
 func (x *indexer) init() {
-	x.at = make(chan struct{}, 1)
+	x.at, x.sizes = make(chan struct{}, 1), defaultIndexSizes
 	x.ctx, x.cancel = context.WithCancel(context.Background())
 }
 

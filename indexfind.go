@@ -18,6 +18,7 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 	if len(f.c.order) == 0 && f.c.where.MatchesAll() && len(f.c.views) == 0 {
 		return nil, false, nil
 	}
+	defer f.ran.proposed(f)
 	err = f.rd.slice(ctx, func(r storage.Reader) error {
 		if err := f.bind(r); err != nil {
 			return err
@@ -128,8 +129,13 @@ func (f *finder) inOrder(p *indexPlan, order *query.BoundOrder) (ids []int64, ok
 			s.add(order, &f.m.rec)
 		}
 	}
+	f.ran.proposals = int64(len(s.items))
 	ids = s.sorted()
-	return ids[:min(first, len(ids))], true, nil
+	ids = ids[:min(first, len(ids))]
+	if exact {
+		f.ran.looked, f.ran.matched = int64(len(ids)), int64(len(ids))
+	}
+	return ids, true, nil
 }
 
 // look reads an entry into f.m and reports whether it matches.
@@ -139,7 +145,12 @@ func (f *finder) look(r storage.Reader, id int64) (bool, error) {
 	if err != nil || !ok || !f.rd.see(&rec) {
 		return false, err
 	}
-	return f.m.match(&rec)
+	f.ran.looked++
+	ok, err = f.m.match(&rec)
+	if ok {
+		f.ran.matched++
+	}
+	return ok, err
 }
 
 // countByIndex counts what indexes say matches, and leaves the reading to look at the rest,
