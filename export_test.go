@@ -51,3 +51,6 @@ func Unguard(db *DB, name string) {
 
 // ColumnsFrom sets how many entries a data source must have for its columns to be held.
 func ColumnsFrom(db *DB, n int64) { db.columns.from = n }
+
+// ForgetColumns drops the columns that are held of a data source.
+func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
