@@ -170,6 +170,7 @@ func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matc
 		if p.rows, err = p.table.Select(ctx, n.shape, n.hidden); err != nil {
 			return nil, ctx.Err() // what else is wrong the scan tells, and of which entry
 		}
+		rd.ds.db.columns.measure(rd.ds.id) // texts are held in lower case too, maybe
 	}
 	if p.rows == nil && len(p.moved) > 0 {
 		p.rows = p.table.All()

@@ -62,3 +62,6 @@ func Access(db *DB, way string) {
 func RunsOf(db *DB, entries int) {
 	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
 }
+
+// ForgetColumns drops the columns that are held of a data source.
+func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }

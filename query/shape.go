@@ -13,7 +13,8 @@ type Shape struct {
 	Column uint16
 	Absent bool
 
-	key *keyed
+	key   *keyed
+	quick screen // of the value of the column
 }
 
 // ShapeKind says what a Shape is.
@@ -35,6 +36,62 @@ func (s *Shape) Test(r *Record, v document.Value) bool {
 		return s.key.node.test(r, v, here) == yes
 	}
 	return walk(r, v, path, 1, here, s.key.node) == yes
+}
+
+// CanJudge reports whether Judge can be of use.
+func (s *Shape) CanJudge() bool { return len(s.quick.tests) > 0 }
+
+// Judge takes a first, quick look at a stored value of the column. It allocates nothing.
+func (s *Shape) Judge(raw []byte) Verdict {
+	kind, num, text := document.PeekValue(raw)
+	verdict := Unsure
+	if s.quick.whole {
+		verdict = Yes
+	}
+	for i := range s.quick.tests {
+		switch s.quick.tests[i].judgeValue(kind, num, text) {
+		case No:
+			return No
+		case Unsure:
+			verdict = Unsure
+		}
+	}
+	return verdict
+}
+
+// Needle returns a text that every string of the column holds which passes Test, in lower case if
+// fold is true, and then strings hold it in any case. It is empty when there is none. It tells
+// nothing of other values, and with fold nothing of strings that are not ASCII.
+func (s *Shape) Needle() (text string, fold bool) {
+	if s.Kind != ShapeColumn || len(s.key.target.path) != 1 {
+		return "", false
+	}
+	return needleOf(s.key.node)
+}
+
+func needleOf(n node) (text string, fold bool) {
+	switch n := n.(type) {
+	case *and:
+		for _, m := range n.nodes {
+			if more, f := needleOf(m); len(more) > len(text) {
+				text, fold = more, f
+			}
+		}
+	case *like:
+		if !n.isWhole {
+			return n.needle.text, n.needle.fold
+		}
+		for _, piece := range n.whole.pieces {
+			if len(piece) > len(text) {
+				text, fold = piece, n.whole.fold
+			}
+		}
+	case *filterContains:
+		if !n.not && !n.never {
+			return n.needle.text, n.needle.fold
+		}
+	}
+	return text, fold
 }
 
 // Shape parts a bound where of the Sift dialect into what depends on single columns and the
@@ -96,7 +153,12 @@ func shapeOf(n node) *Shape {
 		case t.kind != toColumn || !t.numbered && t.names.Len() >= document.MaxNames:
 			return nil // an entry field, or a column that may stand in the documents by name
 		}
-		return &Shape{Kind: ShapeColumn, Column: t.number, Absent: !t.numbered, key: n}
+		s := &Shape{Kind: ShapeColumn, Column: t.number, Absent: !t.numbered, key: n}
+		if len(t.path) == 1 {
+			s.quick.whole = true
+			s.quick.gatherColumn(t.number, n.node)
+		}
+		return s
 	}
 	return nil
 }

@@ -10,15 +10,23 @@ import (
 // Builder makes a Table of a data source.
 type Builder struct {
 	table *Table
+	parts []part
 	last  int64 // the id that came last
 	mixed bool  // they did not ascend
+}
+
+// part is a column in the making.
+type part struct {
+	number uint16
+	c      *Column
 }
 
 // NewBuilder returns a builder of a Table with some columns.
 func NewBuilder(numbers []uint16) *Builder {
 	b := &Builder{table: &Table{columns: make(map[uint16]*Column)}}
 	for _, number := range numbers {
-		b.table.columns[number] = &Column{dict: newDict(), order: new(sorting)}
+		c := &Column{dict: newDict(), order: new(sorting)}
+		b.parts, b.table.columns[number] = append(b.parts, part{number, c}), c
 	}
 	return b
 }
@@ -32,19 +40,26 @@ func (b *Builder) Add(id int64, order float64, doc document.Value) {
 	t.ids = append(t.ids, id)
 	b.mixed = b.mixed || id < b.last
 	b.last = id
-	for number, c := range t.columns {
-		code, ok := c.dict.code(doc.Column(number).Raw())
+	full := -1
+	for _, p := range b.parts {
+		code, ok := p.c.dict.code(doc.Column(p.number).Raw())
 		if !ok {
-			delete(t.columns, number)
+			full = int(p.number)
 			continue
 		}
-		c.dict.use(code, 0)
-		c.append(code)
+		p.c.dict.use(code, 0)
+		p.c.append(code)
+	}
+	if full >= 0 {
+		b.Drop(uint16(full))
 	}
 }
 
 // Drop gives a column up.
-func (b *Builder) Drop(number uint16) { delete(b.table.columns, number) }
+func (b *Builder) Drop(number uint16) {
+	delete(b.table.columns, number)
+	b.parts = slices.DeleteFunc(b.parts, func(p part) bool { return p.number == number })
+}
 
 // Numbers returns the columns that have not been given up.
 func (b *Builder) Numbers() []uint16 { return b.table.Numbers() }

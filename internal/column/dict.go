@@ -14,6 +14,9 @@ type dict struct {
 	blob []byte   // the values, one after the other
 	ends []uint32 // where each ends in blob; the first is that of code 0, which is empty
 
+	others []uint32 // codes of values that are no ASCII strings
+	lower  *lowered
+
 	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
 	uses  []uint32 // how many rows of the newest Table have a code
 	used  int      // codes above 0 that a row has
@@ -25,7 +28,9 @@ var seed = maphash.MakeSeed()
 // maxBlob is how many bytes of distinct values a column may have.
 const maxBlob uint64 = math.MaxUint32
 
-func newDict() *dict { return &dict{ends: []uint32{0}, slots: make([]uint32, 16), uses: []uint32{0}} }
+func newDict() *dict {
+	return &dict{ends: []uint32{0}, lower: new(lowered), slots: make([]uint32, 16), uses: []uint32{0}}
+}
 
 // value returns the stored bytes of a code.
 func (d *dict) value(code uint32) []byte {
@@ -54,6 +59,9 @@ func (d *dict) code(raw []byte) (code uint32, ok bool) {
 	code = uint32(len(d.ends))
 	d.ends = append(d.ends, uint32(len(d.blob)))
 	d.uses = append(d.uses, 0)
+	if !plain(raw) {
+		d.others = append(d.others, code)
+	}
 	d.slots[at] = code
 	if 4*len(d.ends) > 3*len(d.slots) {
 		d.grow()
@@ -92,15 +100,19 @@ func (d *dict) use(code, had uint32) {
 func (d *dict) wasteful() bool { return len(d.ends) > 2*d.used+1024 }
 
 // size returns how many bytes the dictionary takes.
-func (d *dict) size() int { return cap(d.blob) + 4*cap(d.ends) + 4*cap(d.slots) + 4*cap(d.uses) }
+func (d *dict) size() int {
+	return cap(d.blob) + 4*cap(d.ends) + 4*cap(d.slots) + 4*cap(d.uses) + 4*cap(d.others)
+}
 
 // Dict is a dictionary as a Table knows it.
 type Dict struct {
-	blob []byte
-	ends []uint32
+	blob   []byte
+	ends   []uint32
+	others []uint32
+	lower  *lowered
 }
 
-func (d *dict) view() Dict { return Dict{d.blob, d.ends} }
+func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.lower} }
 
 // Len returns how many codes there are; they are the numbers below it, and 0 is that of
 // entries without a value.

@@ -3,6 +3,7 @@ package column
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -123,6 +124,12 @@ func (e *evaluation) column(s *query.Shape, within Bits) Bits {
 	if test.codes != nil {
 		test.n = len(test.codes)
 	}
+	if text, fold := s.Needle(); text != "" && test.n > allValues {
+		if test.narrow(text, fold); test.err != nil {
+			e.err = test.err
+			return rows
+		}
+	}
 	any := test.run()
 	if e.err = test.err; e.err != nil || !any {
 		return rows
@@ -136,8 +143,7 @@ func (e *evaluation) column(s *query.Shape, within Bits) Bits {
 		})
 		return rows
 	}
-	c.lookUp(rows, test.passes)
-	rows.And(within)
+	c.lookUp(rows, within, test.passes)
 	return rows
 }
 
@@ -153,18 +159,36 @@ func (c *Column) codes(rows Bits) []uint32 {
 	return list
 }
 
-// lookUp sets the rows whose code passes.
-func (c *Column) lookUp(rows Bits, passes []uint8) {
+// lookUp sets those of the rows of within whose code passes.
+func (c *Column) lookUp(rows, within Bits, passes []uint8) {
 	for i, chunk := range c.chunks {
-		words := rows[i*chunkRows/64:]
 		for at := 0; at < len(chunk); at += 64 {
+			w := (i*chunkRows + at) / 64
+			wanted := within[w]
+			if wanted == 0 {
+				continue
+			}
+			codes := chunk[at:min(at+64, len(chunk))]
+			if bits.OnesCount64(wanted) <= 8 {
+				rows[w] = someOf(wanted, codes, passes)
+				continue
+			}
 			var word uint64
-			for j, code := range chunk[at:min(at+64, len(chunk))] {
+			for j, code := range codes {
 				word |= uint64(passes[code]) << (j & 63)
 			}
-			words[at/64] = word
+			rows[w] = word & wanted
 		}
 	}
+}
+
+// someOf looks up a few of 64 rows.
+func someOf(wanted uint64, codes []uint32, passes []uint8) (word uint64) {
+	for ; wanted != 0; wanted &= wanted - 1 {
+		j := bits.TrailingZeros64(wanted)
+		word |= uint64(passes[codes[j]]) << (j & 63)
+	}
+	return word
 }
 
 // testRun is one run of a condition over values of a dictionary.
@@ -218,10 +242,25 @@ func (t *testRun) run() (any bool) {
 	return slices.Contains(found, true)
 }
 
+// narrow leaves out the values that do not hold a text which they must hold.
+func (t *testRun) narrow(text string, fold bool) {
+	var may Bits
+	if may, t.err = t.dict.holding(t.ctx, text, fold); t.err != nil {
+		return
+	}
+	if t.codes == nil {
+		t.codes = make([]uint32, 0, may.Count())
+		may.Each(0, func(code int) bool { t.codes = append(t.codes, uint32(code)); return true })
+	} else {
+		t.codes = slices.DeleteFunc(t.codes, func(code uint32) bool { return !may.Has(int(code)) })
+	}
+	t.n = len(t.codes)
+}
+
 // part tests the values from one to before another.
 func (t *testRun) part(from, to int) (any bool, err error) {
 	var rec query.Record
-	bytes := 0
+	bytes, judge := 0, t.shape.CanJudge()
 	for i := from; i < to; i++ {
 		code := uint32(i)
 		if t.codes != nil {
@@ -231,6 +270,14 @@ func (t *testRun) part(from, to int) (any bool, err error) {
 		if bytes += len(raw) + lookBytes/lookValues; bytes > lookBytes {
 			if bytes = 0; t.stop.Load() || t.ctx.Err() != nil {
 				return false, t.ctx.Err()
+			}
+		}
+		if judge {
+			if v := t.shape.Judge(raw); v != query.Unsure {
+				if v == query.Yes {
+					t.passes[code], any = 1, true
+				}
+				continue
 			}
 		}
 		if t.shape.Test(&rec, document.Stored(raw, nil)) {

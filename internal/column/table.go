@@ -117,7 +117,7 @@ func (t *Table) Size() int { return 8*cap(t.ids) + 8*len(t.dead) + 16*cap(t.plac
 // ColumnSize returns about how many bytes of memory a column takes.
 func (t *Table) ColumnSize(number uint16) int {
 	c := t.columns[number]
-	n := c.size + 4*chunkRows*len(c.chunks) + c.order.size()
+	n := c.size + c.dict.lower.size() + 4*chunkRows*len(c.chunks) + c.order.size()
 	if rows := c.firsts.Load(); rows != nil {
 		n += 4 * cap(*rows)
 	}
