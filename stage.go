@@ -81,13 +81,13 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		st.nameColumns(b)
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
 	})
-	for docs, failed := range g.batches(s.ds.db.sizes.bytes) {
+	for r, failed := range g.batches(s.ds.db.sizes.bytes) {
 		if err == nil {
 			err = failed
 		}
 		if err == nil {
 			err = s.step(ctx, func(t *tx) error {
-				_, err := t.sources[s.ds.id].insertAnew(g.batch(docs))
+				_, err := t.sources[s.ds.id].insertAnew(r)
 				return err
 			})
 		}
