@@ -191,13 +191,8 @@ func (ds *DataSource) bulkRows(ctx context.Context, data []any, b bulkWrite, opt
 	}
 	g := ds.db.gather(ds.db.catalog.cached(ds.id), true)
 	defer g.close()
-	for i, row := range data {
-		if err := g.add(row); err != nil {
-			if len(data) > 1 {
-				err = rowError(i, err)
-			}
-			return BulkResult{}, err
-		}
+	if err := g.addAll(data); err != nil {
+		return BulkResult{}, err
 	}
 	return ds.store(ctx, g, b, options)
 }

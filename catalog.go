@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"sync"
@@ -18,6 +19,34 @@ import (
 type catalog struct {
 	mu      sync.RWMutex
 	sources map[int64]*source
+	heads   sync.Map // of *knownHead, by id
+}
+
+// knownHead is the head of a data source that was read last, and its stored form.
+type knownHead struct {
+	value []byte
+	head  layout.Head
+}
+
+// head is layout.ReadHead. Stored bytes that were read before are not taken apart, and
+// their checksum not computed, again: every read begins with a head.
+func (c *catalog) head(r storage.Reader, id int64) (h layout.Head, ok bool, err error) {
+	if id < 1 || id > layout.MaxSource {
+		return h, false, nil
+	}
+	key := layout.HeadKey(id)
+	value, err := r.Get(layout.Heads, key)
+	if err != nil || value == nil {
+		return h, false, err
+	}
+	if known, ok := c.heads.Load(id); ok && bytes.Equal(known.(*knownHead).value, value) {
+		return known.(*knownHead).head, true, nil
+	}
+	if h, err = layout.DecodeHead(key, value); err != nil {
+		return h, false, err
+	}
+	c.heads.Store(id, &knownHead{bytes.Clone(value), h})
+	return h, true, nil
 }
 
 // source is the cached part of a data source. It is immutable.
@@ -117,7 +146,7 @@ func (s *source) isColumn(name string) bool {
 // and kept when the cache is behind. A trashed data source is not found unless
 // trashed is true, and one of the database's own never.
 func (db *DB) load(r storage.Reader, id int64, trashed bool) (layout.Head, *source, error) {
-	head, ok, err := layout.ReadHead(r, id)
+	head, ok, err := db.catalog.head(r, id)
 	if err != nil {
 		return head, nil, err
 	}
@@ -184,6 +213,7 @@ func (c *catalog) forget(id int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.sources, id)
+	c.heads.Delete(id)
 }
 
 // current reports whether nothing of a cached part is behind, or ahead of, head.

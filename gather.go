@@ -48,6 +48,10 @@ type gathered struct {
 	spool *spool
 	out   *bufio.Writer // into the spool
 
+	proposed []string // of docs, where they were encoded elsewhere
+	parts    []*rows  // and their rest: rows of a list that is still being encoded
+	rest     *ahead
+
 	known    int  // of the proposals, for reserved
 	reserved bool // a document may have a reserved key
 }
@@ -61,8 +65,12 @@ func (db *DB) gather(src *source, spills bool) *gathered {
 	if src != nil {
 		g.base = src.names
 	}
-	g.enc = document.NewEncoder(g.base, db.opts.Limits.document())
+	g.enc = g.encoder()
 	return g
+}
+
+func (g *gathered) encoder() *document.Encoder {
+	return document.NewEncoder(g.base, g.db.opts.Limits.document())
 }
 
 // add encodes a flat row, without the reserved keys (spec 1.4), and keeps it.
@@ -203,29 +211,38 @@ func (g *gathered) reset() {
 
 // close lets go of the spool.
 func (g *gathered) close() {
+	g.rest.close()
 	g.spool.close()
-	g.spool = nil
+	g.spool, g.rest, g.parts = nil, nil, nil
 }
 
 // batch returns some rows as what a transaction takes.
 func (g *gathered) batch(docs [][]byte) *rows {
+	if g.proposed != nil {
+		return &rows{base: g.base, proposed: g.proposed, docs: docs}
+	}
 	return &rows{base: g.base, proposed: g.enc.Proposed(), docs: docs}
 }
 
 // batches yields the rows in their order, about size bytes at a time. A batch is valid
 // during its turn. Rows that lie in memory are dropped after it.
-func (g *gathered) batches(size int) iter.Seq2[[][]byte, error] {
-	if g.spool != nil {
-		return func(yield func([][]byte, error) bool) { g.spooled(size, yield) }
+func (g *gathered) batches(size int) iter.Seq2[*rows, error] {
+	if g.rest != nil {
+		return func(yield func(*rows, error) bool) { g.inParts(size, yield) }
 	}
-	return func(yield func([][]byte, error) bool) {
+	if g.spool != nil {
+		return func(yield func(*rows, error) bool) {
+			g.spooled(size, func(docs [][]byte, err error) bool { return yield(g.batch(docs), err) })
+		}
+	}
+	return func(yield func(*rows, error) bool) {
 		for from := 0; from < len(g.docs); {
 			to, n := from, 0
 			for to < len(g.docs) && (n < size || to == from) {
 				n += rowWeight + len(g.docs[to])
 				to++
 			}
-			if !yield(g.docs[from:to:to], nil) {
+			if !yield(g.batch(g.docs[from:to:to]), nil) {
 				return
 			}
 			clear(g.docs[from:to])
@@ -283,12 +300,12 @@ func (g *gathered) values() ([]any, error) {
 		}
 		return list, nil
 	}
-	for docs, err := range g.batches(256 << 10) {
+	for r, err := range g.batches(256 << 10) {
 		if err != nil {
 			return nil, err
 		}
-		chunk := slices.Concat(docs...)
-		for _, doc := range docs {
+		chunk := slices.Concat(r.docs...)
+		for _, doc := range r.docs {
 			list = append(list, document.Stored(chunk[:len(doc):len(doc)], names))
 			chunk = chunk[len(doc):]
 		}

@@ -86,14 +86,14 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		}
 		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
 	})
-	for docs, failed := range g.batches(s.ds.db.sizes.bytes) {
+	for r, failed := range g.batches(s.ds.db.sizes.bytes) {
 		if err == nil {
 			err = failed
 		}
 		if err == nil {
 			err = s.step(ctx, func(t *tx) error {
 				st := t.sources[s.ds.id]
-				if _, err := st.insertAnew(g.batch(docs)); err != nil {
+				if _, err := st.insertAnew(r); err != nil {
 					return err
 				}
 				return st.writeIndexes()

@@ -38,12 +38,54 @@ func toGo(v Value, depth int) any {
 		}
 	case Object:
 		m := make(map[string]any, v.Len())
+		if v.raw != nil {
+			storedToGo(m, v, depth)
+			return m
+		}
 		for name, e := range v.keptFields() {
 			m[name] = toGo(e, depth+1)
 		}
 		return m
 	}
 	return nil
+}
+
+// storedToGo puts the fields of a stored object into a map.
+func storedToGo(m map[string]any, v Value, depth int) {
+	isDoc := v.raw[0] == tagDoc
+	for k := walk(v.raw, v.Names()); k.next(); {
+		if len(k.value) == 0 {
+			continue
+		}
+		name := k.name
+		if !isDoc || k.col == inlineCol {
+			name = strings.Clone(name)
+		}
+		switch k.value[0] {
+		case tagString:
+			m[name] = string(k.value[1:])
+		case tagInt:
+			m[name] = intToGo(readInt(k.value[1:]))
+		default:
+			m[name] = toGo(Value{raw: k.value}, depth+1)
+		}
+	}
+}
+
+// smallInts are the integers that occur most often, as Go data: making them anew takes
+// memory each time.
+var smallInts = func() (list [1 << 10]any) {
+	for i := range list {
+		list[i] = float64(i)
+	}
+	return list
+}()
+
+func intToGo(n int64) any {
+	if n >= 0 && n < int64(len(smallInts)) {
+		return smallInts[n]
+	}
+	return float64(n)
 }
 
 // keptFields yields the fields of an object that are there, with names that outlive it: those of
@@ -78,7 +120,9 @@ func goNumber(v Value) any {
 	f := v.Float()
 	if v.raw != nil {
 		switch v.raw[0] {
-		case tagInt, tagFloat:
+		case tagInt:
+			return intToGo(readInt(v.raw[1:]))
+		case tagFloat:
 			return f
 		}
 		num := v.raw[min(numberHead, len(v.raw)):]

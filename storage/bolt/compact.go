@@ -234,6 +234,7 @@ func (s *Store) take(made *opened) (old *bbolt.DB) {
 	old = s.db
 	made.db.NoSync, made.db.NoGrowSync = s.opts.NoSync, false
 	s.db, s.file, s.unsaved = made.db, made.file, true
+	s.idle.reset(s.db)
 	return old
 }
 
@@ -249,6 +250,7 @@ func (s *Store) swapClosed(made *opened) error {
 	if err := s.inPlace(); err != nil {
 		return errors.Join(err, made.discard())
 	}
+	s.idle.reset(nil)
 	if err := s.db.Close(); err != nil {
 		s.lost = err
 		return errors.Join(err, made.discard())

@@ -336,6 +336,8 @@ func (s *Store) openBolt(path string, mmap int, timeout time.Duration) (err erro
 	}
 	if err != nil {
 		s.file = nil // bbolt closed it: another try opens it again
+		return err
 	}
-	return err
+	s.idle.reset(s.db)
+	return nil
 }

@@ -18,7 +18,6 @@ var errDone = errors.New("storage: reader used after its function returned")
 type reader struct {
 	tx      *bbolt.Tx // nil when closed
 	buckets []bucket
-	array   [6]bucket // backs buckets
 }
 
 // bucket is a keyspace's bucket.
@@ -41,7 +40,7 @@ func (r *reader) find(ks storage.Keyspace) (*bucket, error) {
 		return nil, errDone
 	}
 	if r.buckets == nil {
-		r.buckets = r.array[:0]
+		r.buckets = make([]bucket, 0, 6)
 	}
 	r.buckets = append(r.buckets, bucket{name: ks})
 	b := &r.buckets[len(r.buckets)-1]
@@ -95,7 +94,7 @@ func (r *reader) Scan(ks storage.Keyspace, from, to []byte, reverse bool) storag
 }
 
 // close makes later calls fail rather than read memory that is gone.
-func (r *reader) close() { r.tx, r.buckets = nil, nil; r.array = [6]bucket{} }
+func (r *reader) close() { r.tx, r.buckets = nil, nil }
 
 // base is a reader of a write transaction as an overlay.Base.
 type base struct{ *reader }

@@ -29,6 +29,7 @@ type Store struct {
 
 	pageSize int
 
+	idle   idle        // transactions of Views that have ended
 	begins sync.Mutex  // held while a transaction begins
 	lost   error       // the file could not be opened again; guarded by begins
 	dead   atomic.Bool // bbolt panicked and holds locks: it must not be called again
@@ -52,18 +53,22 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
-	tx, err := s.begin(false)
+	k, err := s.beginRead()
 	if err != nil {
 		return err
 	}
-	r := &reader{tx: tx}
+	r := &reader{tx: k.tx, buckets: k.buckets}
 	defer func() {
+		k.buckets = r.buckets
 		r.close()
-		tx.Rollback()
-		if v := recover(); v != nil {
-			if err = corruption(v); err == nil {
-				panic(v)
-			}
+		v := recover()
+		if v == nil {
+			s.idle.give(k)
+			return
+		}
+		k.tx.Rollback()
+		if err = corruption(v); err == nil {
+			panic(v)
 		}
 	}()
 	return fn(r)
@@ -88,6 +93,10 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 			}
 		}
 	}()
+	if writable {
+		s.idle.writing()
+		defer func() { s.idle.wrote(tx) }()
+	}
 	tx, err = s.db.Begin(writable)
 	return tx, readable(err)
 }
@@ -99,6 +108,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	defer catchFaults()()
+	if !s.dead.Load() {
+		s.idle.reset(nil)
+	}
 	s.saveFreelist()
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
@@ -134,7 +146,9 @@ func (s *Store) abandon(tx *bbolt.Tx) {
 			s.dead.Store(true)
 		}
 	}()
-	_ = tx.Rollback()
+	if id := tx.ID(); tx.Rollback() == nil && tx.Writable() {
+		s.idle.undone(id)
+	}
 }
 
 // Size returns the size of the file and how much of it holds data, to the page:
