@@ -15,6 +15,7 @@ import (
 
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/internal/gate"
+	"github.com/siftdb/siftdb/storage/internal/overlay"
 )
 
 // Store is a store in one file. It implements storage.Storage, storage.Sizer and
@@ -28,6 +29,7 @@ type Store struct {
 	queue queue
 
 	pageSize int
+	recent   recent // commits that are not in bbolt yet
 
 	begins sync.Mutex  // held while a transaction begins
 	lost   error       // the file could not be opened again; guarded by begins
@@ -43,7 +45,17 @@ type Store struct {
 }
 
 // View calls fn with a reader on the state after the last commit.
-func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err error) {
+func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) error {
+	return s.view(ctx, func(r *reader, l *layers) error {
+		if l == nil {
+			return fn(r)
+		}
+		return fn(overlay.Reader(l.over(base{r})))
+	})
+}
+
+// view calls fn with a reader of bbolt and what lies over that.
+func (s *Store) view(ctx context.Context, fn func(*reader, *layers) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -52,7 +64,7 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
-	tx, err := s.begin(false)
+	tx, l, err := s.beginView()
 	if err != nil {
 		return err
 	}
@@ -66,7 +78,16 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 			}
 		}
 	}()
-	return fn(r)
+	return fn(r, l)
+}
+
+// beginView begins a transaction for reading, and returns the layers that lie over it.
+func (s *Store) beginView() (*bbolt.Tx, *layers, error) {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	l := s.recent.layers.Load() // first: see freeze
+	tx, err := s.beginLocked(false)
+	return tx, l, err
 }
 
 // begin begins a bbolt transaction. A panic in it is the last thing that bbolt
@@ -74,6 +95,11 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	s.begins.Lock()
 	defer s.begins.Unlock()
+	return s.beginLocked(writable)
+}
+
+// beginLocked is begin for those who hold begins.
+func (s *Store) beginLocked(writable bool) (tx *bbolt.Tx, err error) {
 	if s.dead.Load() {
 		return nil, storage.ErrCorrupt
 	}
@@ -92,14 +118,21 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	return tx, readable(err)
 }
 
-// Close waits for running Views and Updates, writes the list of free pages, so
-// that the next Open need not search for them, and closes the file.
+// Close waits for running Views and Updates, writes what is in the log alone into
+// the file, and the list of free pages, so that the next Open need not search for
+// them, and closes the file. A log that could not be written into it stays, and the
+// next Open goes on with it.
 func (s *Store) Close() error {
 	if !s.gate.Shut() {
 		return nil
 	}
 	defer catchFaults()()
-	s.saveFreelist()
+	s.stopKeeper()
+	finished := s.finishLog()
+	saved := s.saveFreelist(finished)
+	if s.recent.log != nil {
+		s.closeLog(finished && saved)
+	}
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
 	}
@@ -109,22 +142,26 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// saveFreelist commits the list of free pages. That it may fail is no concern of
-// Close: without the list the file is as sound as after a crash.
-func (s *Store) saveFreelist() {
+// saveFreelist commits the list of free pages, and that the log is finished, and
+// reports whether it did. That it may fail is no concern of Close: without the list
+// the file is as sound as after a crash.
+func (s *Store) saveFreelist(finished bool) bool {
 	if s.opts.ReadOnly || !s.unsaved || s.frozen.Load() || s.dead.Load() || s.lost != nil {
-		return
+		return false
 	}
 	s.db.NoFreelistSync = false
 	s.db.NoSync = false
 	tx, err := s.begin(true)
 	if err != nil {
-		return
+		return false
 	}
 	defer s.abandon(tx)
 	defer func() { _ = recover() }()
+	if finished {
+		err = putMark(tx, mark{id: s.recent.log.ID(), next: s.recent.log.Head()})
+	}
 	s.chooseStep(tx)
-	_ = tx.Commit()
+	return err == nil && tx.Commit() == nil
 }
 
 // abandon rolls back a transaction, if it is not closed already.
@@ -139,13 +176,16 @@ func (s *Store) abandon(tx *bbolt.Tx) {
 
 // Size returns the size of the file and how much of it holds data, to the page:
 // Used grows by just the pages that a commit adds. Of a store opened for reading
-// the free pages are not known and count as used.
+// the free pages are not known and count as used. With a log, Total has its size as
+// well, and what is in it alone is written into the file first; then Size must not be
+// called from within an Update.
 func (s *Store) Size() (storage.Size, error) {
 	if !s.gate.Enter() {
 		return storage.Size{}, storage.ErrClosed
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
+	logged := s.settleLayers()
 	tx, err := s.begin(false)
 	if err != nil {
 		return storage.Size{}, err
@@ -162,5 +202,5 @@ func (s *Store) Size() (storage.Size, error) {
 	}
 	stats := db.Stats()
 	used -= int64(stats.FreePageN+stats.PendingPageN) * int64(s.pageSize)
-	return storage.Size{Total: info.Size(), Used: used}, nil
+	return storage.Size{Total: info.Size() + logged, Used: used}, nil
 }
