@@ -105,15 +105,29 @@ func (l *Log) Append(record []byte) error {
 	if err != nil {
 		return err
 	}
-	seal(record, l.id, at, kindRecord)
-	if _, err := l.file.WriteAt(record, at.Offset); err != nil {
-		return err
-	}
-	if err := l.sync(); err != nil {
+	if err := l.write(record, at, kindRecord); err != nil {
 		return err
 	}
 	l.moveHead(Position{at.Offset + n, at.Seq + 1})
 	return nil
+}
+
+// write writes a record, and makes it durable. Of one that could not be written nothing may be
+// taken for it: what is missing may be there from before, where it is zeros.
+func (l *Log) write(record []byte, at Position, kind uint32) error {
+	seal(record, l.id, at, kind)
+	_, err := l.file.WriteAt(record, at.Offset)
+	if err == nil {
+		return l.sync()
+	}
+	_, undo := l.file.WriteAt(make([]byte, recordHeader), at.Offset)
+	if undo == nil {
+		undo = l.sync()
+	}
+	if undo != nil {
+		return &SyncError{errors.Join(err, undo)}
+	}
+	return err
 }
 
 func (l *Log) sync() error {
@@ -188,12 +202,7 @@ func (l *Log) place(n int64) (Position, error) {
 // durable before that is written: a record that is there while one before it is missing
 // means that the log is damaged.
 func (l *Log) jump(at Position) (Position, error) {
-	record := Begin(nil)
-	seal(record, l.id, at, kindJump)
-	if _, err := l.file.WriteAt(record, at.Offset); err != nil {
-		return at, err
-	}
-	if err := l.sync(); err != nil {
+	if err := l.write(Begin(nil), at, kindJump); err != nil {
 		return at, err
 	}
 	next := First(at.Seq + 1)

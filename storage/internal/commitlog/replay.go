@@ -73,7 +73,7 @@ func (l *Log) expectEnd(at Position) error {
 // or -1 when there is none.
 func (l *Log) find(seq uint64) (int64, error) {
 	const window = 1 << 20
-	buffer := make([]byte, window+recordHeader)
+	buffer := make([]byte, min(window+recordHeader, l.size))
 	for from := int64(headerSize); from+recordHeader <= l.size; from += window {
 		part := buffer[:min(int64(len(buffer)), l.size-from)]
 		if _, err := l.file.ReadAt(part, from); err != nil {
