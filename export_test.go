@@ -48,3 +48,6 @@ func Unguard(db *DB, name string) {
 	}
 	panic("no guard is called " + name)
 }
+
+// KeepLogs has every file that is opened from now on keep a commit log.
+func KeepLogs() { logAlways = true }
