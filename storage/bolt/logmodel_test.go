@@ -15,8 +15,8 @@ import (
 	"github.com/siftdb/siftdb/storage/memory"
 )
 
-// stillSizes leave it to the test when layers go into bbolt.
-var stillSizes = logSizes{flush: 1 << 30, direct: 4 << 10, room: 16 << 10, most: 256 << 10, idle: time.Hour}
+// stillSizes leave it to the test when layers go into bbolt: no other goroutine does it.
+var stillSizes = logSizes{flush: 1 << 30, direct: 4 << 10, room: 16 << 10, most: 256 << 10, idle: -1}
 
 // logModel is a store with a log beside a model of what it holds.
 type logModel struct {

@@ -26,7 +26,7 @@ type logSizes struct {
 	direct int64         // what one group writes goes straight into bbolt from this size on
 	room   int64         // what the log must have room for before a group begins
 	most   int64         // the size of the log
-	idle   time.Duration // after this time without writes, layers are written into bbolt
+	idle   time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
 }
 
 var defaultLogSizes = logSizes{
@@ -67,11 +67,13 @@ func (s *Store) openLog() error {
 	if err != nil || s.opts.ReadOnly {
 		return err
 	}
-	if s.opts.Log {
-		s.startKeeper()
-		return nil
+	if !s.opts.Log {
+		return s.endLog()
 	}
-	return s.endLog()
+	if s.opts.logSizes().idle >= 0 {
+		s.startKeeper()
+	}
+	return nil
 }
 
 // replay reads what the log has that the file does not have.
