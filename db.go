@@ -74,12 +74,15 @@ func Open(ctx context.Context, path string, options *Options) (*DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly})
+	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly, Log: opts.Log || logAlways})
 	if err != nil {
 		return nil, openError(err)
 	}
 	return openStore(ctx, store, opts)
 }
+
+// logAlways keeps a log beside every file. Tests set it.
+var logAlways bool
 
 // OpenMemory opens an empty database that lives in memory and is gone after
 // Close. Nil options mean the defaults.

@@ -65,3 +65,6 @@ func RunsOf(db *DB, entries int) {
 
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
+
+// KeepLogs has every file that is opened from now on keep a commit log.
+func KeepLogs() { logAlways = true }

@@ -88,7 +88,7 @@ var libraries = []library{
 	{"github.com/ohler55/ojg", []string{".", "cmd/...", "examples/..."}, false},
 	{"github.com/oklog/ulid/v2", []string{".", "hooks"}, false},
 	{"modernc.org/quickjs", []string{"security/script"}, false}, // JavaScript with limits on memory and depth, in pure Go
-	{"github.com/cespare/xxhash/v2", []string{"internal/document", "internal/layout", "internal/history"}, true},
+	{"github.com/cespare/xxhash/v2", []string{"internal/document", "internal/layout", "internal/history", "storage/bolt", "storage/internal/commitlog"}, true},
 	{"pgregory.net/rapid", []string{"storage/storagetest"}, true},
 	{"go.uber.org/goleak", []string{"storage/storagetest"}, true},
 	{"github.com/google/go-cmp", []string{"storage/storagetest"}, true},

@@ -14,10 +14,10 @@ import (
 // elsewhere bbolt leaves half of a page for what comes between.
 const appendFill = 0.95
 
-// apply makes the writes of a set in the transaction, in key order: bbolt shifts
+// apply makes the writes of a set, or of a layer, in the transaction, in key order: bbolt shifts
 // the rest of a page for every key that comes before it. After an error the
 // transaction holds part of the set.
-func (r *reader) apply(set *overlay.Set) (err error) {
+func (r *reader) apply(spaces []*overlay.Space) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			if err = corruption(v); err == nil {
@@ -25,7 +25,7 @@ func (r *reader) apply(set *overlay.Set) (err error) {
 			}
 		}
 	}()
-	for _, sp := range set.Spaces() {
+	for _, sp := range spaces {
 		b, err := r.find(sp.Name)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/internal/commitlog"
 )
 
 // compactSuffix is what the name of the file ends in into which Compact copies. Who
@@ -79,6 +80,14 @@ func (s *Store) compact(ctx context.Context) (old *bbolt.DB, err error) {
 	if s.frozen.Load() { // by the group before
 		return nil, storage.ErrReadOnly
 	}
+	if s.recent.log != nil {
+		s.recent.flushing.Lock()
+		defer s.recent.flushing.Unlock()
+		if err := s.drain(); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, s.compactLog(err == nil)) }()
+	}
 	made, err := s.copyAll(ctx)
 	if err == nil {
 		err = s.step("copied")
@@ -90,6 +99,21 @@ func (s *Store) compact(ctx context.Context) (old *bbolt.DB, err error) {
 		return s.swap(made)
 	}
 	return nil, s.swapClosed(made)
+}
+
+// compactLog goes on in the log where the file says that is now open, and removes from it
+// what was written to it, when that is the new file. The file has all of it.
+func (s *Store) compactLog(compacted bool) error {
+	m, ok, err := s.readMark()
+	if err != nil || !ok {
+		s.frozen.Store(true) // it is not known where to go on
+		return err
+	}
+	s.recent.log.Restart(m.next)
+	if !compacted {
+		return nil
+	}
+	return s.recent.log.Reset(m.next)
 }
 
 // opened is a file that bbolt has open.
@@ -140,6 +164,12 @@ func (s *Store) copyAll(ctx context.Context) (made *opened, err error) {
 	}
 	defer tx.Rollback()
 	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return copyBucket(ctx, made.db, name, b) })
+	if err == nil && s.recent.log != nil {
+		next := commitlog.First(s.recent.log.Head().Seq)
+		err = made.db.Update(func(tx *bbolt.Tx) error {
+			return putMark(tx, mark{open: true, id: s.recent.log.ID(), next: next})
+		})
+	}
 	if err == nil {
 		err = made.db.Sync()
 	}

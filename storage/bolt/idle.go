@@ -98,17 +98,3 @@ func (p *idle) drain() {
 	clear(p.kept)
 	p.kept = p.kept[:0]
 }
-
-// beginRead begins a transaction for reading, or takes one that is kept.
-func (s *Store) beginRead() (kept, error) {
-	s.begins.Lock()
-	if s.lost == nil && !s.dead.Load() {
-		if k, ok := s.idle.take(); ok {
-			s.begins.Unlock()
-			return k, nil
-		}
-	}
-	s.begins.Unlock()
-	tx, err := s.begin(false)
-	return kept{tx: tx}, err
-}

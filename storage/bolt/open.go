@@ -15,6 +15,7 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/internal/commitlog"
 	"github.com/siftdb/siftdb/storage/internal/gate"
 )
 
@@ -39,6 +40,17 @@ type Options struct {
 	// LockTimeout is how long to wait for a file that is in use. 0 means 500 ms;
 	// more than 800 ms is taken as that.
 	LockTimeout time.Duration
+
+	// Log keeps a log beside the file, at its path with ".siftdb-log" behind it. What an
+	// Update writes is durable when the log has it, which takes one wait for the disk and a
+	// write in one place; the file gets it later, from a goroutine that ends with Close. Then
+	// the log is removed. Until then, and after a crash, the file is of no use without it: who
+	// copies or moves one takes both. Open goes on with a log that a crash has left behind,
+	// whatever this option is; with ReadOnly it reads it into memory.
+	Log bool
+
+	sizes   *logSizes                           // other ones than defaultLogSizes; set by tests
+	wrapLog func(commitlog.File) commitlog.File // set by tests
 }
 
 const (
@@ -64,6 +76,9 @@ func (o Options) withDefaults() Options {
 // when it is something else, both that and storage.ErrCorrupt when it was cut
 // off, storage.ErrCorrupt when its structure is damaged, and the operating
 // system's error when the file cannot be opened; all wrapped with the path.
+//
+// It returns storage.ErrCorrupt when the log of the file is missing or damaged, and
+// storage.ErrNotDatabase when the log beside it belongs to another one.
 //
 // Opening a file that was closed takes no longer for a large one. After a crash,
 // Open reads the file to find its free pages, and checks its structure.
@@ -103,7 +118,11 @@ func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 	if err := s.open(path, found.size, deadline); err != nil {
 		return nil, openError(path, err)
 	}
-	if err := s.settle(path); err != nil {
+	err = s.settle(path)
+	if err == nil {
+		err = s.openLog()
+	}
+	if err != nil {
 		return nil, openError(path, errors.Join(err, s.Close()))
 	}
 	return s, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/siftdb/siftdb/storage"
 	"github.com/siftdb/siftdb/storage/internal/gate"
+	"github.com/siftdb/siftdb/storage/internal/overlay"
 )
 
 // Store is a store in one file. It implements storage.Storage, storage.Sizer and
@@ -28,6 +29,7 @@ type Store struct {
 	queue queue
 
 	pageSize int
+	recent   recent // commits that are not in bbolt yet
 
 	idle   idle        // transactions of Views that have ended
 	begins sync.Mutex  // held while a transaction begins
@@ -44,7 +46,17 @@ type Store struct {
 }
 
 // View calls fn with a reader on the state after the last commit.
-func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err error) {
+func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) error {
+	return s.view(ctx, func(r *reader, l *layers) error {
+		if l == nil {
+			return fn(r)
+		}
+		return fn(overlay.Reader(l.over(base{r})))
+	})
+}
+
+// view calls fn with a reader of bbolt and what lies over that.
+func (s *Store) view(ctx context.Context, fn func(*reader, *layers) error) (err error) {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -53,7 +65,7 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
-	k, err := s.beginRead()
+	k, l, err := s.beginView()
 	if err != nil {
 		return err
 	}
@@ -71,7 +83,22 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 			panic(v)
 		}
 	}()
-	return fn(r)
+	return fn(r, l)
+}
+
+// beginView begins a transaction for reading, or takes one that is kept, and returns the
+// layers that lie over it.
+func (s *Store) beginView() (kept, *layers, error) {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	l := s.recent.layers.Load() // first: see freeze
+	if s.lost == nil && !s.dead.Load() {
+		if k, ok := s.idle.take(); ok {
+			return k, l, nil
+		}
+	}
+	tx, err := s.beginLocked(false)
+	return kept{tx: tx}, l, err
 }
 
 // begin begins a bbolt transaction. A panic in it is the last thing that bbolt
@@ -79,6 +106,11 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) (err er
 func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	s.begins.Lock()
 	defer s.begins.Unlock()
+	return s.beginLocked(writable)
+}
+
+// beginLocked is begin for those who hold begins.
+func (s *Store) beginLocked(writable bool) (tx *bbolt.Tx, err error) {
 	if s.dead.Load() {
 		return nil, storage.ErrCorrupt
 	}
@@ -101,17 +133,24 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	return tx, readable(err)
 }
 
-// Close waits for running Views and Updates, writes the list of free pages, so
-// that the next Open need not search for them, and closes the file.
+// Close waits for running Views and Updates, writes what is in the log alone into
+// the file, and the list of free pages, so that the next Open need not search for
+// them, and closes the file. A log that could not be written into it stays, and the
+// next Open goes on with it.
 func (s *Store) Close() error {
 	if !s.gate.Shut() {
 		return nil
 	}
 	defer catchFaults()()
+	s.stopKeeper()
 	if !s.dead.Load() {
 		s.idle.reset(nil)
 	}
-	s.saveFreelist()
+	finished := s.finishLog()
+	saved := s.saveFreelist(finished)
+	if s.recent.log != nil {
+		s.closeLog(finished && saved)
+	}
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
 	}
@@ -121,22 +160,26 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// saveFreelist commits the list of free pages. That it may fail is no concern of
-// Close: without the list the file is as sound as after a crash.
-func (s *Store) saveFreelist() {
+// saveFreelist commits the list of free pages, and that the log is finished, and
+// reports whether it did. That it may fail is no concern of Close: without the list
+// the file is as sound as after a crash.
+func (s *Store) saveFreelist(finished bool) bool {
 	if s.opts.ReadOnly || !s.unsaved || s.frozen.Load() || s.dead.Load() || s.lost != nil {
-		return
+		return false
 	}
 	s.db.NoFreelistSync = false
 	s.db.NoSync = false
 	tx, err := s.begin(true)
 	if err != nil {
-		return
+		return false
 	}
 	defer s.abandon(tx)
 	defer func() { _ = recover() }()
+	if finished {
+		err = putMark(tx, mark{id: s.recent.log.ID(), next: s.recent.log.Head()})
+	}
 	s.chooseStep(tx)
-	_ = tx.Commit()
+	return err == nil && tx.Commit() == nil
 }
 
 // abandon rolls back a transaction, if it is not closed already.
@@ -153,13 +196,16 @@ func (s *Store) abandon(tx *bbolt.Tx) {
 
 // Size returns the size of the file and how much of it holds data, to the page:
 // Used grows by just the pages that a commit adds. Of a store opened for reading
-// the free pages are not known and count as used.
+// the free pages are not known and count as used. With a log, Total has its size as
+// well, and what is in it alone is written into the file first; then Size must not be
+// called from within an Update.
 func (s *Store) Size() (storage.Size, error) {
 	if !s.gate.Enter() {
 		return storage.Size{}, storage.ErrClosed
 	}
 	defer s.gate.Leave()
 	defer catchFaults()()
+	logged := s.settleLayers()
 	tx, err := s.begin(false)
 	if err != nil {
 		return storage.Size{}, err
@@ -176,5 +222,5 @@ func (s *Store) Size() (storage.Size, error) {
 	}
 	stats := db.Stats()
 	used -= int64(stats.FreePageN+stats.PendingPageN) * int64(s.pageSize)
-	return storage.Size{Total: info.Size(), Used: used}, nil
+	return storage.Size{Total: info.Size() + logged, Used: used}, nil
 }

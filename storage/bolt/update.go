@@ -83,12 +83,13 @@ type group struct {
 	keys    int
 	bytes   int64
 	written bool
+	logged  *logged // where there is a log
 }
 
 // fill takes calls and runs them, as long as there are some and they are not too
 // many for one transaction.
 func (g *group) fill() {
-	for len(g.calls) < maxGroupCalls && g.keys < maxGroupKeys && g.bytes < maxGroupBytes {
+	for len(g.calls) < maxGroupCalls && g.keys < maxGroupKeys && g.bytes < maxGroupBytes && !g.logged.full() {
 		c := g.store.queue.take()
 		if c == nil {
 			return
@@ -115,7 +116,11 @@ func (g *group) run(c *call) bool {
 	g.keys += set.Keys()
 	g.bytes += set.Bytes()
 	g.written = true
-	if c.err = g.reader.apply(set); c.err != nil {
+	if g.logged != nil {
+		g.logged.add(set)
+		return true
+	}
+	if c.err = g.reader.apply(set.Spaces()); c.err != nil {
 		g.abandon() // it holds part of the set
 		return false
 	}
@@ -130,6 +135,9 @@ func (g *group) begin() error {
 	if g.store.frozen.Load() {
 		return storage.ErrReadOnly
 	}
+	if g.store.recent.log != nil {
+		return g.beginLogged()
+	}
 	tx, err := g.store.begin(true)
 	if err != nil {
 		return err
@@ -139,7 +147,7 @@ func (g *group) begin() error {
 }
 
 func (g *group) runFunction(c *call) (set *overlay.Set, err error) {
-	set = overlay.New(base{g.reader})
+	set = overlay.New(g.base())
 	g.running = c
 	defer func() {
 		v := recover()
@@ -165,6 +173,9 @@ func (g *group) commit() error {
 	case !g.written:
 		g.abandon()
 		return nil
+	}
+	if g.logged != nil {
+		return g.commitLogged()
 	}
 	tx := g.tx
 	g.tx = nil

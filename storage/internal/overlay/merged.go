@@ -14,6 +14,7 @@ type merged struct {
 	writes    tree.Cursor
 	baseHead  head
 	writeHead head
+	bounds    tree.Bounds
 	version   uint64 // of the writes when writeHead was read
 	last      []byte // the key the walk has reached
 }
@@ -25,7 +26,7 @@ type head struct {
 }
 
 func newMerged(sp *Space, base Cursor, b tree.Bounds, reverse bool) *merged {
-	m := &merged{space: sp, reverse: reverse, base: base, version: sp.Writes.Version()}
+	m := &merged{space: sp, reverse: reverse, base: base, bounds: b, version: sp.Writes.Version()}
 	m.writes.Init(sp.Writes, b, reverse)
 	return m
 }
@@ -58,6 +59,19 @@ func (m *merged) Next() (key, value []byte, ok bool) {
 }
 
 func (m *merged) Err() error { return m.base.Err() }
+
+// Skip leaves out what lies before key in the direction of the walk.
+func (m *merged) Skip(key []byte) {
+	if m.reverse {
+		m.bounds.To = key
+	} else {
+		m.bounds.From = key
+	}
+	m.writes.Init(m.space.Writes, m.bounds, m.reverse)
+	m.base.Skip(key)
+	m.last, m.version = nil, m.space.Writes.Version()
+	m.writeHead, m.baseHead = head{}, head{}
+}
 
 // fill reads both heads where they were used up.
 func (m *merged) fill() {

@@ -1,0 +1,136 @@
+package bolt
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/siftdb/siftdb/storage"
+)
+
+// BenchmarkSyncProbe is what one write of 1 KiB over what is there, and the wait for the disk,
+// take: nothing that is durable alone can be faster.
+func BenchmarkSyncProbe(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "probe"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 16<<20)); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	record := make([]byte, 1<<10)
+	for i := 0; b.Loop(); i++ {
+		if _, err := f.WriteAt(record, int64(i)%(15<<10)<<10); err != nil {
+			b.Fatal(err)
+		}
+		if err := syscall.Fdatasync(int(f.Fd())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCommits is durable commits by a number of callers, with and without the log: its
+// time is that of one. Each puts seven keys in four keyspaces, as an insert of an entry does.
+func BenchmarkCommits(b *testing.B) {
+	for _, writers := range []int{1, 16} {
+		for _, log := range []bool{false, true} {
+			b.Run(fmt.Sprintf("writers=%d/log=%v", writers, log), func(b *testing.B) {
+				s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+				fill(b, s, 100_000)
+				b.ReportAllocs()
+				b.ResetTimer()
+				commits(b, s, writers)
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+			})
+		}
+	}
+}
+
+func commits(b *testing.B, s storage.Storage, writers int) {
+	var n atomic.Int64
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+				if err := s.Update(background, func(w storage.Writer) error { return likeInsert(w, int(i)) }); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func likeInsert(w storage.Writer, n int) error {
+	if _, err := w.Get(rows, key(n*7919%100_000)); err != nil {
+		return err
+	}
+	for _, p := range []struct {
+		ks    storage.Keyspace
+		key   string
+		bytes int
+	}{
+		{rows, string(key(n * 7919 % 100_000)), 250}, {rows, string(key(200_000 + n)), 250}, {"order", string(key(n)), 8},
+		{"log", string(key(n)), 100}, {"heads", "head", 100}, {"heads", "meta", 60}, {"log", string(key(1<<30 + n)), 250},
+	} {
+		if err := w.Put(p.ks, []byte(p.key), make([]byte, p.bytes)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// BenchmarkReadsUnderLog reads beside one writer in twenty calls.
+func BenchmarkReadsUnderLog(b *testing.B) {
+	for _, log := range []bool{false, true} {
+		b.Run(fmt.Sprintf("log=%v", log), func(b *testing.B) {
+			s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+			fill(b, s, 100_000)
+			b.ResetTimer()
+			var n atomic.Int64
+			var wg sync.WaitGroup
+			for range 16 {
+				wg.Go(func() {
+					for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
+						if i%20 == 0 {
+							_ = s.Update(background, func(w storage.Writer) error { return likeInsert(w, int(i)) })
+							continue
+						}
+						_ = s.View(background, func(r storage.Reader) error {
+							_, err := r.Get(rows, key(int(i)*31%100_000))
+							return err
+						})
+					}
+				})
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// BenchmarkBulk is one Update of 100,000 keys.
+func BenchmarkBulk(b *testing.B) {
+	for _, log := range []bool{false, true} {
+		b.Run(fmt.Sprintf("log=%v", log), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+				mustPut(b, s, "first", "1")
+				b.StartTimer()
+				fill(b, s, 100_000)
+				b.StopTimer()
+				s.Close()
+				b.StartTimer()
+			}
+		})
+	}
+}

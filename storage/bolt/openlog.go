@@ -1,0 +1,206 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/internal/commitlog"
+	"github.com/siftdb/siftdb/storage/internal/overlay"
+)
+
+// logSuffix is what the name of the commit log of a file ends in, and newLogSuffix that of one
+// that is being made.
+const (
+	logSuffix    = ".siftdb-log"
+	newLogSuffix = ".siftdb-log-new"
+)
+
+// logSizes are what bounds the log and the layers.
+type logSizes struct {
+	flush  int64         // a layer, or what the log has of it, is written into bbolt from this size on
+	direct int64         // what one group writes goes straight into bbolt from this size on
+	room   int64         // what the log must have room for before a group begins
+	most   int64         // the size of the log
+	idle   time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
+}
+
+var defaultLogSizes = logSizes{
+	flush:  32 << 20,
+	direct: 1 << 20,
+	room:   8 << 20,
+	most:   128 << 20,
+	idle:   2 * time.Second,
+}
+
+func (o Options) logSizes() logSizes {
+	if o.sizes != nil {
+		return *o.sizes
+	}
+	return defaultLogSizes
+}
+
+func (s *Store) logOptions() commitlog.Options {
+	return commitlog.Options{Most: s.opts.logSizes().most, NoSync: s.opts.NoSync, Wrap: s.opts.wrapLog}
+}
+
+// openLog takes over what the log of the file holds, where there is one, and gives the file a
+// log, where it is to have one.
+//
+// What was replayed is written into bbolt at once: the system may have kept a record for
+// reading that the disk refused, and what comes behind it must not depend on that.
+func (s *Store) openLog() error {
+	s.recent.path = s.path + logSuffix
+	m, known, err := s.readMark()
+	if err != nil {
+		return err
+	}
+	if known && m.open {
+		err = s.replay(m)
+	} else if err = s.settleLog(m, known); err == nil && s.opts.Log && !s.opts.ReadOnly {
+		err = s.beginLog()
+	}
+	if err != nil || s.opts.ReadOnly {
+		return err
+	}
+	if !s.opts.Log {
+		return s.endLog()
+	}
+	if s.opts.logSizes().idle >= 0 {
+		s.startKeeper()
+	}
+	return nil
+}
+
+// replay reads what the log has that the file does not have.
+func (s *Store) replay(m mark) error {
+	log, err := commitlog.Open(s.recent.path, s.opts.ReadOnly, s.logOptions())
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: the commit log %s is missing, and commits may be in it alone", storage.ErrCorrupt, s.recent.path)
+	}
+	if err != nil {
+		return err
+	}
+	if log.ID() != m.id {
+		return errors.Join(fmt.Errorf("%w: %s is not the commit log of this file", storage.ErrCorrupt, s.recent.path), log.Close())
+	}
+	layer := overlay.NewLayer()
+	if err := log.Replay(m.next, layer.Read); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", s.recent.path, err), log.Close())
+	}
+	if !layer.Empty() {
+		s.recent.layers.Store(with(layer, nil))
+	}
+	if s.opts.ReadOnly {
+		return log.Close()
+	}
+	s.recent.log = log
+	s.recent.flushing.Lock()
+	defer s.recent.flushing.Unlock()
+	return s.drain()
+}
+
+// settleLog makes sure that there is no log in the way of a file that has everything.
+func (s *Store) settleLog(m mark, known bool) error {
+	if !s.opts.ReadOnly {
+		if err := removeIfThere(s.path + newLogSuffix); err != nil {
+			return err
+		}
+	}
+	log, err := commitlog.Open(s.recent.path, true, s.logOptions())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	// A crash has left it behind that came before the first commit, or after the last one.
+	unused := known && log.ID() == m.id
+	if !unused {
+		if unused, err = log.Empty(); err == nil && !unused {
+			err = fmt.Errorf("%w: %s is the commit log of another file, and commits may be in it alone: move it away, if they do not matter",
+				storage.ErrNotDatabase, s.recent.path)
+		}
+	}
+	if err = errors.Join(err, log.Close()); err != nil || s.opts.ReadOnly {
+		return err
+	}
+	return removeIfThere(s.recent.path)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// beginLog makes a log, and then says in the file that there is one.
+func (s *Store) beginLog() error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	made := s.path + newLogSuffix
+	takeRights := func(f *os.File) error { return takeRights(f, info) }
+	if err := commitlog.Create(made, takeRights, s.logOptions()); err != nil {
+		return err
+	}
+	if err := os.Rename(made, s.recent.path); err != nil {
+		return errors.Join(err, removeIfThere(made))
+	}
+	if err := syncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	log, err := commitlog.Open(s.recent.path, false, s.logOptions())
+	if err != nil {
+		return err
+	}
+	first := commitlog.First(1)
+	log.Restart(first)
+	s.recent.log = log
+	return s.writeMark(mark{open: true, id: log.ID(), next: first})
+}
+
+// endLog says in the file that it has all that is in its log, and removes that.
+func (s *Store) endLog() error {
+	if s.recent.log == nil {
+		return nil
+	}
+	if err := s.writeMark(mark{id: s.recent.log.ID(), next: s.recent.log.Head()}); err != nil {
+		return err
+	}
+	return s.removeLog()
+}
+
+// removeLog removes the log, which the file does not need any more.
+func (s *Store) removeLog() error {
+	err := s.recent.log.Close()
+	s.recent.log = nil
+	return errors.Join(err, removeIfThere(s.recent.path), syncDir(filepath.Dir(s.path)))
+}
+
+// finishLog writes all layers into bbolt when the store is closed, and reports whether the
+// log is needed no more.
+func (s *Store) finishLog() bool {
+	if s.recent.log == nil || s.frozen.Load() || s.dead.Load() || s.lost != nil {
+		return false
+	}
+	s.recent.flushing.Lock()
+	defer s.recent.flushing.Unlock()
+	return s.drain() == nil
+}
+
+// closeLog closes the log when the store is closed, and removes it when the file has all that
+// is in it. What fails, the next Open makes up for.
+func (s *Store) closeLog(unneeded bool) {
+	if unneeded {
+		_ = s.removeLog()
+		return
+	}
+	_ = s.recent.log.Close()
+}
