@@ -215,6 +215,9 @@ func (f *finder) explainAppended(p *Plan) *Plan {
 // explain tells how a join finds its entries.
 func (run *joinRun) explain(what string, parents *Plan) *Plan {
 	way := &Plan{Step: "scan", Detail: run.rd.described() + ", once, into a hash table"}
+	if run.indexName != "" {
+		way.Step, way.Detail = "get", run.rd.described()+", by index "+strconv.Quote(run.indexName)+"; scanned when many are wanted"
+	}
 	if run.byID() && !run.c.Required {
 		way.Step, way.Detail = "get", run.rd.described()+", by id; scanned when many are wanted"
 	}
