@@ -54,6 +54,8 @@ func (rd *reading) needs() columnNeeds {
 		n.hidden = func(number uint16) bool { return src.veil.hides(src.names.Name(number)) }
 	}
 	switch {
+	case rd.ds.db.wanted() == accessScan:
+		n.reason = "a scan is wanted"
 	case rd.sight.filters():
 		n.reason = "views look at columns that are excluded"
 	case rd.ds.db.opts.ColumnBytes < 0:
