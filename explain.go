@@ -85,6 +85,11 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	}
 	selected := q
 	selected.Order, selected.Limit, selected.Offset, selected.Attributes = nil, nil, 0, nil
+	if names, ok := a.pipeline.Columns(); ok {
+		a.f.wanted = names
+	} else if a.f.rd.st.head.Count >= ds.db.columns.from {
+		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket or $count need them alone")
+	}
 	in := a.f.explain(ctx, &selected)
 	scan := in
 	for len(scan.Inputs) > 0 {
