@@ -85,7 +85,7 @@ func aggregated(ds *siftdb.DataSource, pipeline string, q siftdb.Query) []string
 // TestPipelinesAgree runs random pipelines over both twins, as trusted code and as somebody from
 // whom a column is hidden, while they are written to.
 func TestPipelinesAgree(t *testing.T) {
-	steps := 150
+	steps := 80
 	if text := os.Getenv("SIFTDB_COLUMN_QUERIES"); text != "" {
 		steps, _ = strconv.Atoi(text)
 	}
