@@ -65,3 +65,6 @@ func RunsOf(db *DB, entries int) {
 
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
+
+// PipelinesByColumns is how many pipelines have been answered from columns.
+func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
