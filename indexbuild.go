@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/index"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -28,7 +29,7 @@ type indexSizes struct {
 	rest int   // entries whose keys are made within the transaction
 }
 
-var defaultIndexSizes = indexSizes{16 << 20, 2000}
+var defaultIndexSizes = indexSizes{24 << 20, 2000}
 
 // finishIndexes builds what there is to be built of the indexes of a data source, and removes
 // what is left of dropped ones. A unique index that cannot be is dropped; the error is told if
@@ -258,6 +259,7 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 	var rec layout.Record
 	var to query.Record
 	var set index.KeySet
+	var room keyRoom
 	c := r.Scan(layout.Entries, layout.EntryKey(id, run.to), layout.EntryKey(id, max(end, run.to)), false)
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
 		if size > most {
@@ -282,8 +284,8 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 		}
 		run.entries = append(run.entries, e)
 		for i := range set.Len() {
-			stored := k.stored(id, set.Key(i), rec.ID)
-			run.keys = append(run.keys, keyEvent{stored, true, k.def.Unique && set.Unique(i)})
+			stored := room.append(k, id, set.Key(i), rec.ID)
+			run.keys = append(run.keys, keyEvent{key: stored, come: true, unique: k.def.Unique && set.Unique(i)})
 			size += int64(len(stored)) + keyWeight
 		}
 		size += keyWeight
@@ -291,6 +293,21 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 	}
 	run.to, run.last = max(end, run.to), true
 	return true, c.Err()
+}
+
+// keyRoom is where the keys of a run lie.
+type keyRoom []byte
+
+const keyChunk = 4 << 10
+
+// append returns a key as it is stored.
+func (m *keyRoom) append(k *keptIndex, source int64, key []byte, id int64) []byte {
+	if cap(*m)-len(*m) < layout.IndexKeySize(max(len(key), sealed.HashSize)) {
+		*m = make([]byte, 0, max(keyChunk, layout.IndexKeySize(max(len(key), sealed.HashSize))))
+	}
+	at := len(*m)
+	*m = k.appendStored(*m, source, key, id)
+	return (*m)[at:len(*m):len(*m)]
 }
 
 // keyWeight is what a key takes in memory beside its bytes.
