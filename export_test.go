@@ -51,5 +51,8 @@ func Unguard(db *DB, name string) {
 
 // RunsOf makes indexes be built some entries at a time.
 func RunsOf(db *DB, entries int) {
-	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60}
 }
+
+// SortsFrom has indexes of more than some entries sorted as a whole.
+func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }

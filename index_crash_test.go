@@ -22,6 +22,9 @@ func indexWriter(path string) error {
 		return err
 	}
 	siftdb.RunsOf(db, 50)
+	if time.Now().UnixNano()%2 == 0 {
+		siftdb.SortsFrom(db, 100)
+	}
 	ds, err := db.DataSource(ctx, 1)
 	if err != nil {
 		return err
@@ -98,9 +101,15 @@ func TestKillIndexing(t *testing.T) {
 // TestIndexWhileWriting makes and drops indexes while others write, import, restore and
 // encrypt.
 func TestIndexWhileWriting(t *testing.T) {
+	t.Run("by runs", func(t *testing.T) { indexWhileWriting(t, 1<<60) })
+	t.Run("sorted", func(t *testing.T) { indexWhileWriting(t, 100) })
+}
+
+func indexWhileWriting(t *testing.T, sortsFrom int64) {
 	db := fileDB(t, filepath.Join(t.TempDir(), "t.db"), &siftdb.Options{Keys: oneKey, Retention: siftdb.Retention{Versions: 20}})
 	ds := table(t, db, "t")
-	siftdb.RunsOf(db, 40)
+	siftdb.RunsOf(db, 150)
+	siftdb.SortsFrom(db, sortsFrom)
 	siftdb.StageAt(db, 4000, 2000, 400)
 	must[siftdb.BulkResult](t)(ds.AppendSeq(ctx, manyRows(300)))
 	var over atomic.Bool
@@ -141,7 +150,7 @@ func TestIndexWhileWriting(t *testing.T) {
 			}
 		})
 	}
-	rounds := 6
+	rounds := 4
 	if testing.Short() {
 		rounds = 2
 	}

@@ -102,14 +102,19 @@ func (st *sourceTx) conflict(k *keptIndex, stored []byte, other int64) error {
 	source, def := st.id, k.def
 	_, _, own, _ := layout.IndexParts(stored)
 	if st.t.ids {
-		return &Error{Code: errs.Conflict, DataSourceID: source, EntryID: min(own, other), Path: fieldNames(def),
-			Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": entries " + itoa(min(own, other)) + " and " + itoa(max(own, other)) + " have the same value in " + fieldNames(def)}
+		return sameValue(source, def, own, other)
 	}
 	if !st.t.db.as.Unrestricted() {
 		return &Error{Code: errs.Conflict, DataSourceID: source, Message: "another entry of data source " + itoa(source) + " has a value that may be there once only"}
 	}
 	return &Error{Code: errs.Conflict, DataSourceID: source, Path: fieldNames(def),
 		Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": another entry has the same value in " + fieldNames(def)}
+}
+
+// sameValue is the error of a unique index that cannot be made.
+func sameValue(source int64, def *index.Def, one, other int64) error {
+	return &Error{Code: errs.Conflict, DataSourceID: source, EntryID: min(one, other), Path: fieldNames(def),
+		Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": entries " + itoa(min(one, other)) + " and " + itoa(max(one, other)) + " have the same value in " + fieldNames(def)}
 }
 
 func quoted(name string) string { return strconv.Quote(name) }
