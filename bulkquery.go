@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -52,9 +53,7 @@ func (st *sourceTx) selectIDs(c *compiled, session *security.Session, v *veil) (
 	m.bindTo(st.id, src, where)
 	s := &sorter{keep: -1}
 	order := c.order.Bind(src.schema())
-	scan := newScanner(st.id, latestState)
-	scan.ordered = st.head.Ordered > 0
-	_, err = scan.run(st.t.w, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
+	err = st.visit(src, m.where, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 		if !seen.see(rec) {
 			return true, nil
 		}
@@ -79,6 +78,42 @@ func (st *sourceTx) selectIDs(c *compiled, session *security.Session, v *veil) (
 		ids = ids[:min(c.limit, len(ids))]
 	}
 	return ids, nil
+}
+
+// visit visits the entries in default order, those that a where certainly leaves out not
+// always.
+func (st *sourceTx) visit(src *source, where *query.Matcher, visit visitor) error {
+	ids, ok, err := st.selectByIndex(src, where)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		scan := newScanner(st.id, latestState)
+		scan.ordered = st.head.Ordered > 0
+		_, err = scan.run(st.t.w, nil, visit)
+		return err
+	}
+	places := make([]place, 0, len(ids))
+	var rec layout.Record
+	for _, id := range ids {
+		ok, err := st.get(id, &rec)
+		if err != nil {
+			return err
+		}
+		if ok && id < st.head.NextID {
+			places = append(places, place{rec.OrderValue(), id})
+		}
+	}
+	slices.SortFunc(places, place.compare)
+	for _, at := range places {
+		if _, err := st.get(at.id, &rec); err != nil {
+			return err
+		}
+		if more, err := visit(&rec, query.Unsure); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // Patch says how UpdateWhere changes an entry.

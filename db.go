@@ -41,15 +41,18 @@ type core struct {
 	published atomic.Int64 // the last commit known to be durable
 	snapshots snapshots
 	catalog   catalog
+	columns   columnCache
 	bell      bell
 	watchers  watchers
 	uploads   uploads
 	outbox    outbox
 	indexer   indexer
 	sizes     stageSizes
-	off       guards      // what a test has switched off; none elsewhere
-	turnstile turnstile   // of writes
-	unswept   atomic.Bool // a bulk write may have left something behind
+	off       guards // what a test has switched off; none elsewhere
+	advisor   advisor
+	access    atomic.Int32 // the access that a test wants
+	turnstile turnstile    // of writes
+	unswept   atomic.Bool  // a bulk write may have left something behind
 	closed    atomic.Bool
 	closeOnce sync.Once
 	closeErr  error
@@ -114,6 +117,7 @@ func openWith(ctx context.Context, store storage.Storage, opts Options, resume b
 	db := &DB{core: &core{engine: store, store: store, opts: opts, sealer: make(chan struct{}, 1), sizes: defaultSizes}}
 	db.outbox.init()
 	db.indexer.init()
+	db.columns.open(&opts)
 	var meta layout.Meta
 	var found, pending bool
 	var unbuilt []int64
@@ -211,6 +215,7 @@ func (db *DB) Close() error {
 		db.closed.Store(true)
 		db.watchers.close()
 		db.bell.ring()
+		db.columns.close()
 		db.closeErr = fromStorage(db.store.Close())
 	})
 	return db.closeErr

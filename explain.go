@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/security"
@@ -13,15 +14,32 @@ import (
 // Plan is one step of how a query is answered, with the steps that feed it. Print it,
 // or read it step by step; the texts are for people and may change.
 type Plan struct {
-	// Step is what is done: "scan", "get", "sort", "distinct", "limit", "join", "append"
-	// or "pipeline".
+	// Step is what is done: "scan" reads all entries, "columns" asks columns in memory,
+	// "fetch" reads those entries that its inputs propose, which are "ids", "index",
+	// "trigrams", "intersect" and "union"; then "get", "sort", "distinct", "limit", "join",
+	// "append" and "pipeline".
 	Step string
 	// Detail says on what, and how.
 	Detail string
+	// Rows is how many entries the step looks at, as far as a short look into indexes tells;
+	// nil where that says nothing. AtLeast says that there may be many more.
+	Rows    *int64
+	AtLeast bool
+	// Ran tells what the step did when ExplainAnalyze ran it; nil where that is not measured,
+	// and always of Explain.
+	Ran *PlanRun
 	// Notes tell why something quicker is not done.
 	Notes []string
 	// Inputs are the steps whose entries this one takes, the query's own first.
 	Inputs []*Plan
+}
+
+// PlanRun is what a step did.
+type PlanRun struct {
+	// Looked is how many entries it looked at, Rows how many it gave on.
+	Looked, Rows int64
+	// Time is how long it took, with the steps that feed it.
+	Time time.Duration
 }
 
 // String returns the plan as an indented tree, the last step first.
@@ -32,7 +50,7 @@ func (p *Plan) String() string {
 }
 
 func (p *Plan) write(b *strings.Builder, indent string) {
-	fmt.Fprintf(b, "%s%s\n", indent, strings.TrimRight(p.Step+"  "+p.Detail, " "))
+	fmt.Fprintf(b, "%s%s%s\n", indent, strings.TrimRight(p.Step+"  "+p.Detail, " "), p.numbers())
 	for _, n := range p.Notes {
 		fmt.Fprintf(b, "%s  note: %s\n", indent, n)
 	}
@@ -41,9 +59,28 @@ func (p *Plan) write(b *strings.Builder, indent string) {
 	}
 }
 
-// Explain tells how a query would be answered, without running it. It checks the
-// query, its views and its joins as running it does. To a principal that is not an
-// admin it shows the where that was sent, not what rules and hooks made of it.
+// numbers tells how many entries there are to look at, and were.
+func (p *Plan) numbers() string {
+	text := ""
+	switch {
+	case p.Rows == nil || p.Step == "scan" || p.Step == "columns": // the detail tells
+	case p.AtLeast:
+		text = fmt.Sprintf("  (%d entries or more)", *p.Rows)
+	case *p.Rows == 1:
+		text = "  (1 entry)"
+	default:
+		text = fmt.Sprintf("  (%d entries)", *p.Rows)
+	}
+	if p.Ran != nil {
+		text += fmt.Sprintf("  [looked at %d, gave %d, in %v]", p.Ran.Looked, p.Ran.Rows, p.Ran.Time)
+	}
+	return text
+}
+
+// Explain tells how a query would be answered, without running it: it looks into indexes, but
+// reads no entries. It checks the query, its views and its joins as running it does. To a
+// principal that is not an admin it shows the where that was sent, not what rules and hooks
+// made of it, and nothing of indexes.
 func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if q.Aggregate != nil {
 		return ds.explainPipeline(ctx, q)
@@ -62,13 +99,13 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	if err := f.joins.authorize(ctx); err != nil {
 		return nil, err
 	}
-	if err := f.rd.slice(ctx, f.bind); err != nil {
+	if err := f.prepareExplain(ctx); err != nil {
 		return nil, err
 	}
 	if !ds.db.as.Unrestricted() && !ds.db.off.has(guardExplainWhere) { // what rules and hooks made of the where is not for all to see
 		q.Where = sent.Where
 	}
-	return f.explainAppended(f.explain(&q)), nil
+	return f.explainAppended(f.explain(ctx, &q)), nil
 }
 
 // explainPipeline is Explain for a query with a pipeline.
@@ -85,11 +122,11 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	}
 	selected := q
 	selected.Order, selected.Limit, selected.Offset, selected.Attributes = nil, nil, 0, nil
-	in := a.f.explain(&selected)
-	scan := in
-	for len(scan.Inputs) > 0 {
-		scan = scan.Inputs[0]
+	if err := a.f.prepareExplain(ctx); err != nil {
+		return nil, err
 	}
+	in := a.f.explain(ctx, &selected)
+	scan := in.source()
 	if len(a.early) > 0 {
 		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
 	}
@@ -101,11 +138,15 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 }
 
 // explain tells how the finder gets its entries, outer joins aside.
-func (f *finder) explain(q *Query) *Plan {
+func (f *finder) explain(ctx context.Context, q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
-	if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
+	if f.explainIndexes(p) {
+	} else if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"
+	}
+	if p.Step == "scan" {
+		f.explainColumns(ctx, p)
 	}
 	if f.joins != nil {
 		for _, run := range f.joins.runs {
@@ -114,7 +155,7 @@ func (f *finder) explain(q *Query) *Plan {
 			}
 		}
 	}
-	if len(q.Order) > 0 {
+	if len(q.Order) > 0 && !f.way.sorted {
 		how := "all"
 		if q.Limit != nil && !q.Distinct {
 			how = "the best " + strconv.Itoa(saturated(q.Offset, *q.Limit))
@@ -174,6 +215,9 @@ func (f *finder) explainAppended(p *Plan) *Plan {
 // explain tells how a join finds its entries.
 func (run *joinRun) explain(what string, parents *Plan) *Plan {
 	way := &Plan{Step: "scan", Detail: run.rd.described() + ", once, into a hash table"}
+	if run.indexName != "" {
+		way.Step, way.Detail = "get", run.rd.described()+", by index "+strconv.Quote(run.indexName)+"; scanned when many are wanted"
+	}
 	if run.byID() && !run.c.Required {
 		way.Step, way.Detail = "get", run.rd.described()+", by id; scanned when many are wanted"
 	}

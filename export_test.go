@@ -49,6 +49,15 @@ func Unguard(db *DB, name string) {
 	panic("no guard is called " + name)
 }
 
+// ColumnsFrom sets how many entries a data source must have for its columns to be held.
+func ColumnsFrom(db *DB, n int64) { db.columns.from = n }
+
+// Access makes every query go one way to its entries: "scan", "always" by index where there is
+// one, or "" for the best one.
+func Access(db *DB, way string) {
+	db.access.Store(int32(map[string]access{"": accessBest, "scan": accessScan, "always": accessAlways}[way]))
+}
+
 // RunsOf makes indexes be built some entries at a time.
 func RunsOf(db *DB, entries int) {
 	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60}
@@ -56,3 +65,5 @@ func RunsOf(db *DB, entries int) {
 
 // SortsFrom has indexes of more than some entries sorted as a whole.
 func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
+// ForgetColumns drops the columns that are held of a data source.
+func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }

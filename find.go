@@ -226,6 +226,23 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 	defer rd.close()
 	var n int64
 	m := matching{}
+	if n, err = rd.countByIndex(ctx, &m, c); err != nil {
+		return 0, err
+	}
+	if rd.chosen == nil {
+		plan, err := rd.columns(ctx, func(storage.Reader) (*matching, *query.BoundOrder, error) {
+			return &m, nil, m.bind(rd, c)
+		})
+		if err != nil {
+			return 0, err
+		}
+		if plan != nil {
+			if plan.exact {
+				return int64(plan.count()), nil
+			}
+			rd.pick, rd.undivided = plan.pick(), true
+		}
+	}
 	for done := false; !done; {
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
 			if err := m.bind(rd, c); err != nil {
@@ -257,6 +274,7 @@ func (ds *DataSource) Count(ctx context.Context, q Query) (int64, error) {
 			return 0, err
 		}
 	}
+	rd.advise(m.where, nil, false, n)
 	return n, nil
 }
 

@@ -56,6 +56,8 @@ type finder struct {
 	joins   *joiner             // nil when there are none
 	batch   []*Entry
 	weight  int // of the batch, in bytes
+	way     way
+	ran     ran
 	arena   arena
 
 	// What the where was bound to: names, and revisions of the columns and of the
@@ -74,6 +76,9 @@ func (ds *DataSource) finder(ctx context.Context, c *compiled, total bool) *find
 }
 
 func (f *finder) close() {
+	if f.rd.chosen == nil && !f.way.untried {
+		f.rd.advise(f.m.where, f.c.order, f.c.limit >= 0 && !f.c.distinct, f.ran.matched)
+	}
 	f.joins.close()
 	f.rd.close()
 }
@@ -158,6 +163,7 @@ func (f *finder) bind(r storage.Reader) error {
 // matches reports whether a record is selected. It leaves the record in f.m when
 // there are joins.
 func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
+	f.ran.looked++
 	if v == query.Yes {
 		if f.joins != nil {
 			f.m.fill(rec)
@@ -165,12 +171,32 @@ func (f *finder) matches(rec *layout.Record, v query.Verdict) (bool, error) {
 	} else if ok, err := f.m.match(rec); !ok {
 		return false, err
 	}
+	f.ran.matched++
 	return f.joins.passes(&f.m)
 }
 
 // scanned yields entries in default order.
 func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
+		_, _, err := f.byIndex(ctx)
+		var plan *columnPlan
+		if err == nil && f.rd.chosen == nil {
+			plan, err = f.byColumns(ctx)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if plan != nil && f.selective(plan) {
+			f.planned(ctx, plan)(yield)
+			return
+		}
+		if plan != nil {
+			f.rd.pick = plan.pick()
+			if f.count && plan.exact && f.seen == nil {
+				f.total, f.count = int64(plan.count()), false
+			}
+		}
 		size := f.firstBatch()
 		for done := false; !done; size = fullBatch {
 			f.empty()
@@ -271,24 +297,45 @@ func (f *finder) deliver(ctx context.Context, err error, yield func(*Entry, erro
 // there is a limit, and then fetches entries in that order from the same state.
 func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 	return func(yield func(*Entry, error) bool) {
-		best, err := f.gather(ctx)
+		ids, ok, err := f.byIndex(ctx)
+		if err == nil && !ok && f.rd.chosen == nil {
+			var plan *columnPlan
+			if plan, err = f.byColumns(ctx); err == nil && plan != nil {
+				f.planned(ctx, plan)(yield)
+				return
+			}
+		}
+		if err == nil && !ok {
+			var best *sorter
+			if best, err = f.gather(ctx); err == nil {
+				ids = best.sorted()
+			}
+		}
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		ids := best.sorted()
 		if f.seen == nil {
 			ids = ids[min(f.skip, len(ids)):]
 			f.skip = 0
 		}
 		f.count = f.count && f.seen != nil
+		f.ran.gathered()
+		f.fetched(ctx, ids, false)(yield)
+	}
+}
+
+// fetched yields entries of the state that is read by their ids, those that match the where
+// if test is true.
+func (f *finder) fetched(ctx context.Context, ids []int64, test bool) iter.Seq2[*Entry, error] {
+	return func(yield func(*Entry, error) bool) {
 		size := f.firstBatch()
 		for len(ids) > 0 && (f.left != 0 || f.count) {
 			f.empty()
 			err := f.rd.slice(ctx, func(r storage.Reader) error {
 				b := newBudget()
 				for len(ids) > 0 && len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count) && !b.spent() {
-					if err := f.fetch(r, ids[0]); err != nil {
+					if err := f.fetch(r, ids[0], test); err != nil {
 						return err
 					}
 					ids = ids[1:]
@@ -303,8 +350,8 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 	}
 }
 
-// fetch accepts an entry by its id.
-func (f *finder) fetch(r storage.Reader, id int64) error {
+// fetch accepts an entry by its id, if test is true only when it matches the where.
+func (f *finder) fetch(r storage.Reader, id int64, test bool) error {
 	var rec layout.Record
 	ok, err := history.StateAt(r, f.ds.id, id, f.rd.st.commit, &rec)
 	if err != nil {
@@ -314,6 +361,13 @@ func (f *finder) fetch(r storage.Reader, id int64) error {
 		return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
 	}
 	f.rd.st.source.lift(&rec)
+	if test {
+		f.ran.looked++
+		if ok, err := f.m.match(&rec); !ok {
+			return err
+		}
+		f.ran.matched++
+	}
 	if f.joins != nil {
 		f.m.fill(&rec)
 	}
@@ -340,10 +394,12 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 				return nil
 			}
 			done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
+				f.ran.looked++
 				ok, err := f.m.match(rec)
 				if !ok {
 					return err == nil, err
 				}
+				f.ran.matched++
 				ok, err = f.joins.passes(&f.m)
 				if ok {
 					if f.count && f.seen == nil {

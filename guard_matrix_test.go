@@ -150,6 +150,10 @@ var guardTMatrix = map[string]guardTRow{
 	"DataSource.CreateIndex": {guardTManages, func(c guardTCell) (string, error) {
 		return "", c.ds.CreateIndex(ctx, indexOn("Salary"))
 	}},
+	"DataSource.Advise": {guardTManages, func(c guardTCell) (string, error) { _, err := c.ds.Advise(ctx); return "", err }},
+	"DataSource.ExplainAnalyze": {guardTManages, func(c guardTCell) (string, error) {
+		return guardTText(c.ds.ExplainAnalyze(ctx, siftdb.Query{}))
+	}},
 	"DataSource.ListIndexes": {guardTManages, func(c guardTCell) (string, error) {
 		create(c.t, must[*siftdb.DataSource](c.t)(c.root.DataSource(ctx, c.ds.ID())), indexOn("Salary"))
 		return guardTText(c.ds.ListIndexes(ctx))

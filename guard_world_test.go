@@ -60,6 +60,7 @@ func guardTBuild(t testing.TB, shared, secret *rand.Rand) *guardTWorld {
 	w := &guardTWorld{t: t, secret: secret}
 	w.now.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixMilli())
 	w.root = memoryDB(t, &siftdb.Options{Now: func() time.Time { return time.UnixMilli(w.now.Load()) }})
+	siftdb.ColumnsFrom(w.root, 1)
 	create := func(name, rules, definition string) *siftdb.DataSource {
 		return must[*siftdb.DataSource](t)(w.root.Create(ctx, siftdb.DataSourceSpec{Name: name, AccessRules: json.RawMessage(rules), Definition: json.RawMessage(definition)}))
 	}

@@ -21,8 +21,8 @@ import (
 // There are three ways to the joined entries. readAll reads every one into groups,
 // once, when parents come in batches or may be dropped. readWanted reads them too
 // and keeps those that the parents at hand ask for. readByID gets them one by one,
-// where the pair is with the entry field id and few are wanted; the place where
-// other indexes join in.
+// where the pair is with the entry field id and few are wanted. narrowByIndex makes
+// readNoted look at few where there is an index.
 type joinRun struct {
 	*joiner
 	c       *compiledJoin
@@ -37,8 +37,10 @@ type joinRun struct {
 
 	groups map[string]int32 // by key, their places in list
 	list   []joinGroup
-	rows   []joinRow // joined entries, in default order
-	whole  bool      // every joined entry is in its groups
+
+	indexName string    // of the index by which few joined entries are found, for Explain
+	rows      []joinRow // joined entries, in default order
+	whole     bool      // every joined entry is in its groups
 
 	refs []int32 // the groups of the parents noted, one parent after the other
 	ends []int32 // where each parent's end
@@ -163,6 +165,9 @@ func (run *joinRun) readNoted(ctx context.Context) error {
 	if run.byID() && (few || !run.eager) {
 		return run.readByID(ctx)
 	}
+	if err := run.narrowByIndex(ctx); err != nil {
+		return err
+	}
 	return run.scan(ctx) // once: all parents have been noted
 }
 
@@ -180,6 +185,11 @@ const scanFraction = 4
 func (run *joinRun) scan(ctx context.Context) error {
 	for done := false; !done; {
 		err := run.rd.slice(ctx, func(r storage.Reader) (err error) {
+			if run.rd.chosen == nil {
+				if err := run.rd.narrow(r, run.m.where, -1); err != nil {
+					return err
+				}
+			}
 			done, err = run.rd.entries(r, run.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
 				return true, run.child(rec, v)
 			})

@@ -335,6 +335,9 @@ func (ds *DataSource) Delete(ctx context.Context) error {
 		st.head.Trashed = true
 		return st.define(def)
 	})
+	if err == nil {
+		ds.db.columns.forget(ds.id)
+	}
 	return err
 }
 
@@ -392,6 +395,7 @@ func (db *DB) purge(ctx context.Context, id int64, trashed bool) error {
 	_, err := db.write(ctx, nil, func(t *tx) error { return t.purge(id, trashed) })
 	if err == nil {
 		db.catalog.forget(id)
+		db.columns.forget(id)
 	}
 	return err
 }

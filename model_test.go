@@ -155,6 +155,7 @@ func (m *machine) open() {
 		m.db, err = siftdb.Open(ctx, m.path, m.options())
 	}
 	m.must(err)
+	siftdb.ColumnsFrom(m.db, 1)
 }
 
 func (m *machine) must(err error) {

@@ -48,6 +48,10 @@ type Options struct {
 	FileAccess func(ctx context.Context, who *security.Principal, file FileInfo) bool
 	// Deliveries say how that is sent which hooks deliver.
 	Deliveries DeliveryOptions
+	// ColumnBytes is how much memory may hold columns of data sources, which queries without
+	// an index are answered from; what was used longest ago goes first. 0 means 256 MiB, -1
+	// none.
+	ColumnBytes int
 	// Limits bound what may be stored.
 	Limits Limits
 	// Now is the clock; nil means time.Now. Tests freeze it.
@@ -103,6 +107,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.Limits.WriteBytes == 0 {
 		opts.Limits.WriteBytes = 1 << 30
 	}
+	if opts.ColumnBytes == 0 {
+		opts.ColumnBytes = 256 << 20
+	}
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -114,6 +121,9 @@ func (o *Options) withDefaults() (Options, error) {
 		if opts.Media, err = media.Encrypted(opts.Media, opts.MediaKey); err != nil {
 			return opts, err
 		}
+	}
+	if opts.ColumnBytes < -1 {
+		return opts, errs.New(errs.InvalidInput, "option ColumnBytes is below -1")
 	}
 	if opts.SnapshotAge < 0 {
 		return opts, errs.New(errs.InvalidInput, "option SnapshotAge is negative")

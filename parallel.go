@@ -23,7 +23,7 @@ const pieceBlocks = 2
 // yet, every entry stands where it stood, and there are many.
 func (rd *reading) divisible() bool {
 	s := rd.scan
-	return rd.st.source.veil == nil && !rd.undivided && s.exact && !s.ordered && s.count == 0 && rd.st.head.Count >= parallelFrom && runtime.GOMAXPROCS(0) > 1
+	return rd.chosen == nil && rd.st.source.veil == nil && !rd.undivided && s.exact && !s.ordered && s.count == 0 && rd.st.head.Count >= parallelFrom && runtime.GOMAXPROCS(0) > 1
 }
 
 // countParallel counts matches on all cores, each on transactions of its own. done

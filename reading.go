@@ -157,7 +157,11 @@ type reading struct {
 	scan  *scanner
 	sight *sight // once a where has been bound
 
+	chosen *proposals // what is visited instead of all entries, nil for all
+
 	undivided bool // a parallel scan was tried
+
+	pick func(id int64) query.Verdict // what columns in memory say of entries; nil for nothing
 }
 
 // read begins a reading. The caller closes it.
@@ -220,9 +224,12 @@ func (rd *reading) advance(r storage.Reader) error {
 
 // entries visits the entries in default order from where the last slice stopped,
 // and returns true at the end. Entries that where certainly leaves out may be
-// passed over; nil leaves out none. A scan that passed every entry while nobody
+// passed over; nil leaves out none. After narrow it visits what indexes propose. A scan that passed every entry while nobody
 // wrote is held against the head's count and digest.
 func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor) (bool, error) {
+	if rd.chosen != nil {
+		return rd.proposed(r, visit)
+	}
 	if rd.st.source.veil != nil && !rd.ds.db.off.has(guardScan) { // a judge would look behind it
 		seen := visit
 		visit = func(rec *layout.Record, v query.Verdict) (bool, error) {
@@ -234,6 +241,7 @@ func (rd *reading) entries(r storage.Reader, where *query.Matcher, visit visitor
 	} else if where != nil && where.CanJudge() {
 		rd.scan.judge = where.Judge
 	}
+	rd.scan.pick = rd.pick
 	if err := rd.scan.catchUp(r, rd.st.head); err != nil {
 		return false, err
 	}

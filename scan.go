@@ -30,6 +30,8 @@ type scanner struct {
 	// judge takes a first look at a document; nil is unsure of all. Entries to which
 	// it says no are not visited.
 	judge func(doc []byte) query.Verdict
+	// pick is judge for whoever knows the answer by the id, which ascends; it goes first.
+	pick func(id int64) query.Verdict
 
 	count  int64         // entries passed, visited or not
 	digest layout.Digest // of these
@@ -151,7 +153,10 @@ func (s *scanner) runPlain(c storage.Cursor, b *budget, visit visitor) (bool, er
 			return false, err
 		}
 		verdict := query.Unsure
-		if s.judge != nil {
+		switch {
+		case s.pick != nil:
+			verdict = s.pick(rec.ID)
+		case s.judge != nil:
 			verdict = s.judge(rec.Doc)
 		}
 		if verdict != query.No || !s.exact {

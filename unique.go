@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -51,14 +52,21 @@ func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take
 			sets = append(sets, known[name])
 		}
 	}
-	for done := false; !done; {
-		err := rd.slice(ctx, func(r storage.Reader) (err error) {
-			src := rd.st.source
-			for _, s := range sets {
-				if s.bound == nil {
-					s.bound = s.path.Bind(src.schema())
-				}
+	bind := func() {
+		for _, s := range sets {
+			if s.bound == nil {
+				s.bound = s.path.Bind(rd.st.source.schema())
 			}
+		}
+	}
+	done, err := distinctColumns(ctx, rd, sets, bind)
+	if err != nil {
+		return nil, err
+	}
+	for !done {
+		err := rd.slice(ctx, func(r storage.Reader) (err error) {
+			bind()
+			src := rd.st.source
 			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
 				doc := document.Stored(rec.Doc, src.names)
 				for _, s := range sets {
@@ -77,6 +85,57 @@ func distinct[T any](ctx context.Context, ds *DataSource, columns []string, take
 		lists[name] = s.values
 	}
 	return lists, nil
+}
+
+// distinctColumns gathers the distinct values from columns in memory, and reports whether it
+// could.
+func distinctColumns[T any](ctx context.Context, rd *reading, sets []*valueSet[T], bind func()) (bool, error) {
+	var needs columnNeeds
+	p := &columnPlan{}
+	moved := map[int64][]document.Value{} // what each path leads to in a moved entry
+	ok, err := rd.table(ctx, func(storage.Reader) (columnNeeds, error) {
+		bind()
+		needs = rd.needs()
+		for _, s := range sets {
+			number, absent, ok := s.bound.Column()
+			switch {
+			case !ok:
+				needs.reason = "a name is no column"
+			case !absent && !needs.hides(number):
+				needs.numbers = append(needs.numbers, number)
+			}
+		}
+		return needs, nil
+	}, func(r storage.Reader, _ columnNeeds, v columnView) error {
+		p.columnView, p.apart = v, nil
+		clear(moved)
+		return rd.eachMoved(ctx, r, v, func(rec *layout.Record) error {
+			p.apart = append(p.apart, apart{place: place{rec.OrderValue(), rec.ID}})
+			doc := document.Stored(slices.Clone(rec.Doc), rd.st.source.names)
+			for _, s := range sets {
+				number, _, _ := s.bound.Column()
+				moved[rec.ID] = append(moved[rec.ID], doc.Column(number))
+			}
+			return nil
+		})
+	})
+	if err != nil || !ok {
+		return false, err
+	}
+	for i, s := range sets {
+		number, absent, _ := s.bound.Column()
+		if absent || needs.hides(number) {
+			continue
+		}
+		p.eachFirst(number, func(id int64, v document.Value) {
+			if values, ok := moved[id]; ok {
+				v = values[i]
+			}
+			s.addValue(v)
+		})
+	}
+	rd.ds.db.columns.measure(rd.ds.id)
+	return true, nil
 }
 
 // valueSet gathers the distinct values of one column.

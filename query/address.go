@@ -241,6 +241,19 @@ func (p Path) Bind(s Schema) *BoundPath { return &BoundPath{resolveColumn(p.name
 // BoundPath is a Path resolved against a data source. It is safe for concurrent use.
 type BoundPath struct{ target target }
 
+// Column returns the number of the column that the path is, as a whole. absent says that no
+// document can have a value there. ok is false for a way into a column, and for a column that
+// may stand in documents by its name.
+func (p *BoundPath) Column() (number uint16, absent, ok bool) { return p.target.wholeColumn() }
+
+// wholeColumn is BoundPath.Column.
+func (t *target) wholeColumn() (number uint16, absent, ok bool) {
+	if t.kind != toColumn || len(t.path) != 1 || !t.numbered && t.names.Len() >= document.MaxNames {
+		return 0, false, false
+	}
+	return t.number, !t.numbered, true
+}
+
 // Each calls fn with every value that the path leads to in a document, until fn returns
 // false. A path that passes through an array leads to several values, or to none when the
 // array is empty. A value that is not there is given as absent.

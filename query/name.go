@@ -62,3 +62,25 @@ func AppendMatchKey(dst []byte, v document.Value) (key []byte, ok bool) {
 // Decimal returns the number that a value is, or that a text reads as from end to end, blanks
 // around it aside.
 func Decimal(v document.Value) (f float64, ok bool) { return decimalOf(v) }
+
+// MatchBounds returns bounds of the scalars that have a key of AppendMatchKey.
+func MatchBounds(key []byte) Bounds {
+	b := Bounds{Exact: true}
+	if len(key) == 0 {
+		return b
+	}
+	text := string(key[1:])
+	if key[0] == 'b' {
+		b.Values = []Range{pointOf(text == "1")}
+		return b
+	}
+	b.Values = []Range{pointOfText(text)}
+	if f, ok := toNumber(text); ok && string(appendNumber(nil, f)) == text {
+		b.Values = append(b.Values, pointOfNumber(f))
+	}
+	b.merge()
+	return b
+}
+
+// Same reports whether two names lead to the same.
+func (b *BoundName) Same(o *BoundName) bool { return b.target.same(&o.target) }

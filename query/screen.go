@@ -108,7 +108,10 @@ func (m *Matcher) Judge(doc []byte) Verdict {
 }
 
 func (t *screenTest) judge(doc []byte) Verdict {
-	kind, num, text := document.Peek(doc, t.column)
+	return t.judgeValue(document.Peek(doc, t.column))
+}
+
+func (t *screenTest) judgeValue(kind document.Kind, num float64, text []byte) Verdict {
 	if n := t.order; n != nil {
 		switch kind {
 		case document.Number:

@@ -154,3 +154,21 @@ func (b *BoundOrder) AppendKey(dst []byte, r *Record) []byte {
 	}
 	return dst
 }
+
+// Len returns the number of names.
+func (b *BoundOrder) Len() int { return len(b.keys) }
+
+// Is reports whether the i-th name leads to what a Name does, and its direction.
+func (b *BoundOrder) Is(i int, name *BoundName) (desc, ok bool) {
+	return b.keys[i].desc, b.keys[i].target.same(&name.target)
+}
+
+// Column returns the column that the entries are sorted by, when it is one alone and as a whole;
+// see BoundPath.Column.
+func (b *BoundOrder) Column() (number uint16, desc, absent, ok bool) {
+	if len(b.keys) != 1 {
+		return 0, false, false, false
+	}
+	number, absent, ok = b.keys[0].target.wholeColumn()
+	return number, b.keys[0].desc, absent, ok
+}

@@ -332,7 +332,11 @@ func sortedKeys(m map[string]any) []string {
 // the value of a number or the content of a string, which is part of doc. It is the quickest
 // look at a field: it makes no Value and allocates nothing.
 func Peek(doc []byte, col uint16) (kind Kind, number float64, text []byte) {
-	item := column(doc, col)
+	return PeekValue(column(doc, col))
+}
+
+// PeekValue is Peek for a stored value, or none.
+func PeekValue(item []byte) (kind Kind, number float64, text []byte) {
 	if len(item) == 0 {
 		return Absent, 0, nil
 	}

@@ -224,3 +224,15 @@ func canonicalKey(dst []byte, v Value, depth int) []byte {
 	}
 	return dst
 }
+
+// NumberOfKey returns the number that a key of AppendKey is of; ok is false for other keys.
+func NumberOfKey(key []byte) (f float64, ok bool) {
+	if len(key) != 9 || key[0] != classNumber {
+		return 0, false
+	}
+	b := binary.BigEndian.Uint64(key[1:])
+	if b>>63 != 0 {
+		return math.Float64frombits(b &^ (1 << 63)), true
+	}
+	return math.Float64frombits(^b), true
+}

@@ -133,11 +133,16 @@ func (k *KeySet) overflow() {
 // end takes what was appended to the arena since from as a key.
 func (k *KeySet) end(from int, unique bool) {
 	if key := k.arena[from:]; len(key) > MaxKeyBytes {
-		sum := sha256.Sum256(key)
-		k.arena = append(k.arena[:from+CutBytes], sum[:hashBytes]...)
+		k.arena = k.arena[:from+len(cutKey(key))]
 		k.traits |= Cut
 	}
 	k.keys = append(k.keys, keyRef{from, len(k.arena), unique})
+}
+
+// cutKey shortens a key in place to its beginning and a hash of the whole.
+func cutKey(key []byte) []byte {
+	sum := sha256.Sum256(key)
+	return append(key[:CutBytes], sum[:hashBytes]...)
 }
 
 // Stats count what an index holds. Whoever keeps an index adds the keys of each entry that comes

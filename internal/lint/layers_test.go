@@ -39,6 +39,7 @@ var layers = []layer{
 	{"internal/column", 3, []string{"query", "internal/document", "internal/errs", "storage"}},
 	{"query", 2, []string{"internal/document", "internal/errs"}},
 	{"internal/index", 3, []string{"query", "internal/document", "internal/errs"}},
+	{"internal/index/indextest", 0, nil},
 	{"internal/history", 2, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
 	{"internal/sealed", 3, []string{"internal/layout", "internal/document", "internal/errs", "storage"}},
 	{"internal/layout", 2, []string{"internal/document", "internal/errs", "storage"}},
@@ -70,7 +71,7 @@ var sideways = []string{
 }
 
 // testHelpers may be imported by the tests of every package.
-var testHelpers = []string{"storage/storagetest", "storage/memory", "storage/bolt", "media/mediatest"}
+var testHelpers = []string{"storage/storagetest", "storage/memory", "storage/bolt", "media/mediatest", "internal/index/indextest"}
 
 // library is a module outside the standard library and who may import it.
 type library struct {

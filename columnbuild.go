@@ -1,0 +1,227 @@
+package siftdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/siftdb/siftdb/internal/column"
+	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// columnBuild reads columns of a data source, in the background.
+type columnBuild struct {
+	set     *columnSet
+	numbers []uint16
+	since   int64 // what was used later stays
+	count   int64 // of the entries, when it began
+	rows    int64 // that have been read
+	bytes   int   // of what has been read, as the cache counts it
+	done    chan struct{}
+}
+
+// columnBuilds is how many run at a time.
+const columnBuilds = 2
+
+// askColumns notes that a query asks in vain for columns, and begins to read those that are not held
+// if it is time to; nil if not. count is how many entries there are.
+func (db *DB) askColumns(set *columnSet, numbers []uint16, count int64) *columnBuild {
+	c := &db.columns
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := &columnBuild{set: set, since: c.uses, count: count, done: make(chan struct{})}
+	due, size := true, 0
+	for _, n := range numbers {
+		if set.table.Load().Has(n) {
+			continue
+		}
+		u := set.known[n]
+		if count < u.large/2 {
+			u.large, u.wait, u.size = 0, 0, 0
+		}
+		if u.asked++; u.asked < max(u.wait, columnWait) {
+			due = false
+		}
+		b.numbers = append(b.numbers, n)
+		b.since = min(b.since, u.before)
+		size += u.size
+	}
+	if !due || len(b.numbers) == 0 || set.building != nil || set.gone || c.closed || c.builds >= columnBuilds || !c.fits(size, b.since) {
+		return nil
+	}
+	set.building = b
+	c.builds++
+	c.running.Add(1)
+	go db.runBuild(b)
+	return b
+}
+
+// wait waits for the columns, if that pays: it does not where the query has to be done soon.
+// It reports whether they have been read.
+func (b *columnBuild) wait(ctx context.Context) bool {
+	var timeout <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		if left < time.Duration(b.count)*slowRead {
+			return false
+		}
+		timer := time.NewTimer(left / 2)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-b.done:
+		return true
+	case <-timeout:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// slowRead is many times what it takes to read an entry.
+const slowRead = 50 * time.Microsecond
+
+// runBuild reads columns. What goes wrong is no query's fault: it leaves the data source
+// without these columns, and they are read again some time later.
+func (db *DB) runBuild(b *columnBuild) {
+	c := &db.columns
+	defer c.running.Done()
+	defer close(b.done)
+	err := func() (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = errs.New(errs.Internal, "reading columns panicked: %s", fmt.Sprint(v, "\n", string(debug.Stack())))
+			}
+		}()
+		t, err := db.readColumns(c.work, b)
+		if err == nil && t != nil {
+			err = db.addColumns(c.work, b, t)
+		}
+		return err
+	}()
+	if errors.Is(err, ErrNotFound) {
+		c.forget(b.set.id)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bytes -= b.bytes
+	c.builds--
+	b.set.building = nil
+	for _, n := range b.numbers {
+		u := b.set.known[n]
+		if u.asked, u.served = 0, 0; err != nil {
+			u.wait = min(2*max(u.wait, columnWait), columnWaitLarge)
+		}
+	}
+}
+
+// readColumns reads the columns of a build; nil when none of them fits.
+func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, error) {
+	rd := (&DataSource{db: &DB{core: db.core, inner: true}, id: b.set.id}).read()
+	defer rd.close()
+	builder := column.NewBuilder(b.numbers)
+	rows, last := 0, int64(-1)
+	for done := false; !done; {
+		err := rd.slice(ctx, func(r storage.Reader) (err error) {
+			if last < 0 {
+				last = rd.st.head.Last
+			}
+			names := rd.st.source.names
+			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
+				builder.Add(rec.ID, rec.OrderValue(), document.Stored(rec.Doc, names))
+				if rows++; rows%1024 != 0 {
+					return true, nil
+				}
+				b.rows = int64(rows)
+				return db.columns.grow(b, builder), ctx.Err()
+			})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		done = done || len(builder.Numbers()) == 0
+	}
+	if b.rows = max(int64(rows), 1); !db.columns.grow(b, builder) {
+		return nil, nil
+	}
+	return builder.Finish(last), nil
+}
+
+// grow makes room for what has been read. Columns for which there is none are dropped, the
+// largest first; it reports whether any is left.
+func (c *columnCache) grow(b *columnBuild, builder *column.Builder) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		size := builder.Size()
+		if c.evict(size-b.bytes, b.since) {
+			c.bytes += size - b.bytes
+			b.bytes = size
+			return len(builder.Numbers()) > 0
+		}
+		largest, most := uint16(0), -1
+		for _, n := range builder.Numbers() {
+			if size := builder.ColumnSize(n); size > most {
+				largest, most = n, size
+			}
+		}
+		if most < 0 {
+			return false
+		}
+		builder.Drop(largest)
+		u := b.set.known[largest]
+		u.size = min(int(float64(most)*float64(max(b.count, b.rows))/float64(b.rows)), c.limit) // once it is complete
+		u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
+		if size > c.limit {
+			u.large, u.wait = b.count, max(u.wait, columnWaitLarge)
+		}
+	}
+}
+
+// addColumns adds columns to those that are held.
+func (db *DB) addColumns(ctx context.Context, b *columnBuild, t *column.Table) error {
+	set := b.set
+	set.updating.Lock()
+	defer set.updating.Unlock()
+	held := set.table.Load()
+	if held == nil || held.Commit == t.Commit {
+		db.columns.add(b, held, t)
+		return nil
+	}
+	return db.view(ctx, func(r storage.Reader) error {
+		head, src, err := db.load(r, set.id, true)
+		if err != nil {
+			return err
+		}
+		if t, err = catchUp(ctx, r, t, set.id, head, src.names); err != nil {
+			return err
+		}
+		if t == nil {
+			return errs.New(errs.Conflict, "data source %d is written to faster than its columns are read", set.id)
+		}
+		if held, err = catchUp(ctx, r, held, set.id, head, src.names); err != nil {
+			return err
+		}
+		db.columns.add(b, held, t)
+		return nil
+	})
+}
+
+// add keeps what a build has read, with what was held at the same commit, which may be nil.
+func (c *columnCache) add(b *columnBuild, held, t *column.Table) {
+	if held != nil {
+		t = held.With(t)
+	}
+	c.mu.Lock()
+	c.bytes -= b.bytes // it counts as part of the table now
+	b.bytes = 0
+	c.mu.Unlock()
+	c.keep(b.set, t)
+}

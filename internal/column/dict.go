@@ -1,0 +1,135 @@
+package column
+
+import (
+	"bytes"
+	"hash/maphash"
+	"math"
+
+	"github.com/siftdb/siftdb/internal/document"
+)
+
+// dict is the dictionary of a column: its distinct values, by their stored bytes. Code 0 is
+// the absent value. It only grows. It belongs to whoever makes the next Table of the newest.
+type dict struct {
+	blob []byte   // the values, one after the other
+	ends []uint32 // where each ends in blob; the first is that of code 0, which is empty
+
+	others []uint32 // codes of values that are no ASCII strings
+	lower  *lowered
+
+	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
+	uses  []uint32 // how many rows of the newest Table have a code
+	used  int      // codes above 0 that a row has
+}
+
+// seed makes the hashes unlike those of any other process.
+var seed = maphash.MakeSeed()
+
+// maxBlob is how many bytes of distinct values a column may have.
+const maxBlob uint64 = math.MaxUint32
+
+func newDict() *dict {
+	return &dict{ends: []uint32{0}, lower: new(lowered), slots: make([]uint32, 16), uses: []uint32{0}}
+}
+
+// value returns the stored bytes of a code.
+func (d *dict) value(code uint32) []byte {
+	if code == 0 {
+		return nil
+	}
+	return d.blob[d.ends[code-1]:d.ends[code]:d.ends[code]]
+}
+
+// code returns the code of a value, a new one if need be; ok is false when there is no room.
+func (d *dict) code(raw []byte) (code uint32, ok bool) {
+	if len(raw) == 0 {
+		return 0, true
+	}
+	mask := uint64(len(d.slots) - 1)
+	at := maphash.Bytes(seed, raw) & mask
+	for ; d.slots[at] != 0; at = (at + 1) & mask {
+		if c := d.slots[at]; bytes.Equal(d.value(c), raw) {
+			return c, true
+		}
+	}
+	if uint64(len(d.blob))+uint64(len(raw)) > maxBlob {
+		return 0, false
+	}
+	d.blob = append(d.blob, raw...)
+	code = uint32(len(d.ends))
+	d.ends = append(d.ends, uint32(len(d.blob)))
+	d.uses = append(d.uses, 0)
+	if !plain(raw) {
+		d.others = append(d.others, code)
+	}
+	d.slots[at] = code
+	if 4*len(d.ends) > 3*len(d.slots) {
+		d.grow()
+	}
+	return code, true
+}
+
+func (d *dict) grow() {
+	slots := make([]uint32, 2*len(d.slots))
+	mask := uint64(len(slots) - 1)
+	for code := uint32(1); code < uint32(len(d.ends)); code++ {
+		at := maphash.Bytes(seed, d.value(code)) & mask
+		for slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		slots[at] = code
+	}
+	d.slots = slots
+}
+
+// use notes that a row has a code, and no longer the one that it had.
+func (d *dict) use(code, had uint32) {
+	if code > 0 {
+		if d.uses[code]++; d.uses[code] == 1 {
+			d.used++
+		}
+	}
+	if had > 0 {
+		if d.uses[had]--; d.uses[had] == 0 {
+			d.used--
+		}
+	}
+}
+
+// wasteful reports whether most values are those of rows that have changed since.
+func (d *dict) wasteful() bool { return len(d.ends) > 2*d.used+1024 }
+
+// size returns how many bytes the dictionary takes.
+func (d *dict) size() int {
+	return cap(d.blob) + 4*cap(d.ends) + 4*cap(d.slots) + 4*cap(d.uses) + 4*cap(d.others)
+}
+
+// Dict is a dictionary as a Table knows it.
+type Dict struct {
+	blob   []byte
+	ends   []uint32
+	others []uint32
+	lower  *lowered
+}
+
+func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.lower} }
+
+// Len returns how many codes there are; they are the numbers below it, and 0 is that of
+// entries without a value.
+func (d Dict) Len() int { return len(d.ends) }
+
+// Value returns the value of a code. Its bytes are the dictionary's.
+func (d Dict) Value(code uint32) document.Value {
+	if code == 0 {
+		return document.Value{}
+	}
+	return document.Stored(d.raw(code), nil)
+}
+
+// raw returns the stored bytes of a code.
+func (d Dict) raw(code uint32) []byte {
+	if code == 0 {
+		return nil
+	}
+	return d.blob[d.ends[code-1]:d.ends[code]:d.ends[code]]
+}
