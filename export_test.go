@@ -60,9 +60,11 @@ func Access(db *DB, way string) {
 
 // RunsOf makes indexes be built some entries at a time.
 func RunsOf(db *DB, entries int) {
-	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60}
 }
 
+// SortsFrom has indexes of more than some entries sorted as a whole.
+func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
