@@ -198,7 +198,19 @@ func (a *aggregator) begin(ctx context.Context) error { return a.f.rd.slice(ctx,
 // all yields what the pipeline gives. It comes after begin.
 func (a *aggregator) all(ctx context.Context) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
-		for v, err := range a.pipeline.StreamValues(ctx, inputs(a.f.stream(ctx))) {
+		var out iter.Seq2[aggregate.Value, error]
+		_, _, err := a.f.byIndex(ctx)
+		if err == nil && a.f.rd.chosen == nil {
+			out, err = a.byColumns(ctx)
+		}
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		if out == nil {
+			out = a.pipeline.StreamValues(ctx, inputs(a.f.stream(ctx)))
+		}
+		for v, err := range out {
 			if !yield(Document{v}, err) || err != nil {
 				return
 			}

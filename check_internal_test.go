@@ -31,6 +31,9 @@ func checkFixtureOf(t *testing.T, options *Options) *memory.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := ds.CreateIndex(ctx, IndexSpec{Name: "text", Fields: []IndexField{{Name: "text"}}}); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 10 {
 		if _, err := ds.Insert(ctx, M{"n": i, "text": fmt.Sprint("entry ", i)}); err != nil {
 			t.Fatal(err)

@@ -185,33 +185,53 @@ func (c *columnCache) grow(b *columnBuild, builder *column.Builder) bool {
 	}
 }
 
-// addColumns adds columns to those that are held.
+// addColumns adds columns to those that are held, at the commit of a transaction.
 func (db *DB) addColumns(ctx context.Context, b *columnBuild, t *column.Table) error {
+	for range 10 {
+		added := false
+		err := db.view(ctx, func(r storage.Reader) (err error) {
+			added, err = db.addColumnsAt(ctx, r, b, t)
+			return err
+		})
+		if added || err != nil {
+			return err
+		}
+	}
+	return tooFast(b.set.id)
+}
+
+func tooFast(source int64) error {
+	return errs.New(errs.Conflict, "data source %d is written to faster than its columns are read", source)
+}
+
+// addColumnsAt is addColumns in a transaction, which has begun before the lock is taken, as it
+// does for queries: whoever holds the lock must not wait for a transaction, which may wait for
+// those of others to end. It reports false when the columns that are held are of a later commit.
+func (db *DB) addColumnsAt(ctx context.Context, r storage.Reader, b *columnBuild, t *column.Table) (added bool, err error) {
 	set := b.set
+	head, src, err := db.load(r, set.id, true)
+	if err != nil {
+		return false, err
+	}
 	set.updating.Lock()
 	defer set.updating.Unlock()
 	held := set.table.Load()
-	if held == nil || held.Commit == t.Commit {
-		db.columns.add(b, held, t)
-		return nil
-	}
-	return db.view(ctx, func(r storage.Reader) error {
-		head, src, err := db.load(r, set.id, true)
-		if err != nil {
-			return err
-		}
-		if t, err = catchUp(ctx, r, t, set.id, head, src.names); err != nil {
-			return err
-		}
-		if t == nil {
-			return errs.New(errs.Conflict, "data source %d is written to faster than its columns are read", set.id)
+	if held != nil && held.Commit != t.Commit {
+		if held.Commit > head.Last {
+			return false, nil
 		}
 		if held, err = catchUp(ctx, r, held, set.id, head, src.names); err != nil {
-			return err
+			return false, err
 		}
-		db.columns.add(b, held, t)
-		return nil
-	})
+		if t, err = catchUp(ctx, r, t, set.id, head, src.names); err != nil {
+			return false, err
+		}
+	}
+	if t == nil {
+		return false, tooFast(set.id)
+	}
+	db.columns.add(b, held, t)
+	return true, nil
 }
 
 // add keeps what a build has read, with what was held at the same commit, which may be nil.

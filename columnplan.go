@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/column"
+	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
@@ -41,6 +42,7 @@ type columnNeeds struct {
 	exact   bool
 	order   columnOrder
 	numbers []uint16
+	wanted  bool // columns are wanted themselves
 	hidden  column.Hides
 	few     bool   // there are so few entries that a scan is as quick
 	reason  string // else, why columns cannot serve; empty when they can
@@ -54,6 +56,8 @@ func (rd *reading) needs() columnNeeds {
 		n.hidden = func(number uint16) bool { return src.veil.hides(src.names.Name(number)) }
 	}
 	switch {
+	case rd.ds.db.wanted() == accessScan:
+		n.reason = "a scan is wanted"
 	case rd.sight.filters():
 		n.reason = "views look at columns that are excluded"
 	case rd.ds.db.opts.ColumnBytes < 0:
@@ -77,10 +81,10 @@ func (n *columnNeeds) filter(where *query.Matcher, order *query.BoundOrder) {
 			return
 		}
 		n.exact = rest == nil
-		n.numbers = column.Needs(nil, n.shape, n.hidden)
+		n.numbers = column.Needs(n.numbers, n.shape, n.hidden)
 	}
 	if order == nil {
-		if n.shape == nil {
+		if n.shape == nil && !n.wanted {
 			n.reason = "there is no condition and no order"
 		}
 		return
@@ -96,6 +100,20 @@ func (n *columnNeeds) filter(where *query.Matcher, order *query.BoundOrder) {
 	default:
 		n.order = columnOrder{sort: number, desc: desc, sorts: true}
 		n.numbers = append(n.numbers, number)
+	}
+}
+
+// columns adds columns that are wanted themselves.
+func (n *columnNeeds) columns(src *source, names []string) {
+	for _, name := range names {
+		number, ok := src.names.Lookup(name)
+		switch {
+		case !ok && src.names.Len() >= document.MaxNames:
+			n.reason = "a column stands in the entries by its name"
+		case ok && !n.hides(number):
+			n.numbers = append(n.numbers, number)
+		}
+		n.wanted = true
 	}
 }
 
@@ -146,7 +164,8 @@ func (rd *reading) table(ctx context.Context, needs func(storage.Reader) (column
 
 // columns looks for columns that answer a query, which bind binds in the first slice and then
 // tells. It returns nil when there are none.
-func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matching, *query.BoundOrder, error)) (*columnPlan, error) {
+// names are columns that must be there beside those that it takes to answer.
+func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matching, *query.BoundOrder, error), names ...string) (*columnPlan, error) {
 	var m *matching
 	var order *query.BoundOrder
 	var n columnNeeds
@@ -156,6 +175,7 @@ func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matc
 			return columnNeeds{}, err
 		}
 		needs := rd.needs()
+		needs.columns(rd.st.source, names)
 		needs.filter(m.where, order)
 		return needs, nil
 	}, func(r storage.Reader, needs columnNeeds, v columnView) error {
@@ -319,7 +339,8 @@ func (f *finder) explainColumns(ctx context.Context, p *Plan) {
 	var n columnNeeds
 	why := columnsMissing
 	err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
-		if n = f.rd.needs(); n.refused() {
+		n = f.rd.needs()
+		if n.columns(f.rd.st.source, f.wanted); n.refused() {
 			return nil
 		}
 		var order *query.BoundOrder
@@ -334,6 +355,8 @@ func (f *finder) explainColumns(ctx context.Context, p *Plan) {
 		}
 		return err
 	})
+	slices.Sort(n.numbers)
+	n.numbers = slices.Compact(n.numbers)
 	if err != nil || n.few || f.rd.st.source.veil != nil || f.joins.required() {
 		return
 	}

@@ -27,6 +27,8 @@ type columnCache struct {
 	running sync.WaitGroup
 	builds  int // that are running
 	closed  bool
+
+	pipelines atomic.Int64 // answered
 }
 
 // columnSet is what is held of one data source.

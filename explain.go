@@ -125,6 +125,11 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	if err := a.f.prepareExplain(ctx); err != nil {
 		return nil, err
 	}
+	if names, ok := a.pipeline.Columns(); ok {
+		a.f.wanted = names
+	} else if a.f.rd.chosen == nil && a.f.rd.st.head.Count >= ds.db.columns.from {
+		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket or $count need them alone")
+	}
 	in := a.f.explain(ctx, &selected)
 	scan := in.source()
 	if len(a.early) > 0 {
@@ -215,6 +220,9 @@ func (f *finder) explainAppended(p *Plan) *Plan {
 // explain tells how a join finds its entries.
 func (run *joinRun) explain(what string, parents *Plan) *Plan {
 	way := &Plan{Step: "scan", Detail: run.rd.described() + ", once, into a hash table"}
+	if run.indexName != "" {
+		way.Step, way.Detail = "get", run.rd.described()+", by index "+strconv.Quote(run.indexName)+"; scanned when many are wanted"
+	}
 	if run.byID() && !run.c.Required {
 		way.Step, way.Detail = "get", run.rd.described()+", by id; scanned when many are wanted"
 	}

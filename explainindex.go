@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/siftdb/siftdb/internal/plan"
+	"github.com/siftdb/siftdb/storage"
 )
 
 // prepareExplain binds the finder and chooses how it would find its entries.
@@ -15,8 +16,32 @@ func (f *finder) prepareExplain(ctx context.Context) error {
 	if err := f.rd.slice(ctx, f.bind); err != nil || !f.ds.db.as.Unrestricted() {
 		return err
 	}
-	_, _, err := f.byIndex(ctx)
-	return err
+	if _, _, err := f.byIndex(ctx); err != nil || f.joins == nil {
+		return err
+	}
+	for _, run := range f.joins.runs {
+		if err := run.prepareExplain(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepareExplain looks for an index by which joined entries are found.
+func (run *joinRun) prepareExplain(ctx context.Context) error {
+	if run.c.Required {
+		return nil
+	}
+	return run.rd.slice(ctx, func(r storage.Reader) error {
+		indexes, err := run.rd.indexes(r)
+		if err != nil {
+			return err
+		}
+		if i := run.joinIndex(indexes); i >= 0 {
+			run.indexName = indexes[i].def.Name
+		}
+		return nil
+	})
 }
 
 // source returns the step of a plan that reads the query's own entries.

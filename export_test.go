@@ -60,11 +60,17 @@ func Access(db *DB, way string) {
 
 // RunsOf makes indexes be built some entries at a time.
 func RunsOf(db *DB, entries int) {
-	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries}
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60}
 }
+
+// SortsFrom has indexes of more than some entries sorted as a whole.
+func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
 
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
 // KeepLogs has every file that is opened from now on keep a commit log.
 func KeepLogs() { logAlways = true }
+
+// PipelinesByColumns is how many pipelines have been answered from columns.
+func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }

@@ -54,6 +54,7 @@ type finder struct {
 	count   bool                // total is wanted, so go on when nothing more is
 	eager   bool                // the caller wants everything, so slices are large at once
 	joins   *joiner             // nil when there are none
+	wanted  []string            // columns that a pipeline needs alone, for Explain
 	batch   []*Entry
 	weight  int // of the batch, in bytes
 	way     way

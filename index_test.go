@@ -224,6 +224,29 @@ func TestStagedWritesKeepIndexes(t *testing.T) {
 	}
 }
 
+// TestSortedIndex sorts indexes as a whole, in several parts.
+func TestSortedIndex(t *testing.T) {
+	for _, keys := range []siftdb.Keyring{nil, oneKey} {
+		db := fileDB(t, filepath.Join(t.TempDir(), "t.db"), &siftdb.Options{Keys: keys})
+		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Encrypted: keys != nil}))
+		must[siftdb.BulkResult](t)(ds.AppendSeq(ctx, manyRows(500)))
+		must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"staged": []int{1001, 1002, 1003}}))
+		siftdb.RunsOf(db, 20)
+		siftdb.SortsFrom(db, 100)
+		ignoring := indexOn("staged", "pad")
+		ignoring.IgnoreCase = true
+		create(t, ds, uniqueOn("staged"), ignoring)
+		holds(t, ds, "staged. 501 504", "staged.pad. 501 504")
+		sound(t, db)
+		if _, err := ds.Insert(ctx, siftdb.M{"staged": 3}); !isConflict(err) {
+			t.Errorf("a value that is taken: %v", err)
+		}
+		if err := ds.CreateIndex(ctx, uniqueOn("pad")); !isConflict(err) {
+			t.Errorf("over values that are the same: %v", err)
+		}
+	}
+}
+
 // TestForkWithIndexes writes to a fork and to its origin.
 func TestForkWithIndexes(t *testing.T) {
 	db := memoryDB(t, nil)
@@ -244,7 +267,7 @@ func TestForkWithIndexes(t *testing.T) {
 // TestUnfinishedIndex leaves a building at each of its transactions: the index is not there,
 // or is gone on with by the next call, and by an open.
 func TestUnfinishedIndex(t *testing.T) {
-	for _, resume := range []string{"call", "open"} {
+	for _, resume := range []string{"call", "open", "call after sorting", "open after sorting"} {
 		for failAt := 1; ; failAt++ {
 			path := filepath.Join(t.TempDir(), "t.db")
 			store := &hooked{}
@@ -255,6 +278,9 @@ func TestUnfinishedIndex(t *testing.T) {
 			db := open()
 			ds := table(t, db, "t")
 			siftdb.RunsOf(db, 10)
+			if strings.Contains(resume, "sorting") {
+				siftdb.SortsFrom(db, 50)
+			}
 			must[siftdb.BulkResult](t)(ds.AppendSeq(ctx, manyRows(100)))
 			n := 0
 			inside, cancel := context.WithCancel(ctx)
@@ -269,7 +295,7 @@ func TestUnfinishedIndex(t *testing.T) {
 			store.set(nil)
 			cancel()
 			if err == nil && n < failAt {
-				if n < 5 {
+				if n < 5 && !strings.Contains(resume, "sorting") {
 					t.Errorf("the index is built in %d transactions", n)
 				}
 				sound(t, db)
@@ -293,7 +319,7 @@ func TestUnfinishedIndex(t *testing.T) {
 			if len(list) == 1 && (list[0].Ready || list[0].Progress < 0 || list[0].Progress > 1) || len(list) > 1 {
 				t.Errorf("unfinished: %+v", list)
 			}
-			if resume == "open" && len(list) == 1 {
+			if strings.HasPrefix(resume, "open") && len(list) == 1 {
 				if err := db.Close(); err != nil {
 					t.Fatal(err)
 				}

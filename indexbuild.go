@@ -9,6 +9,7 @@ import (
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/index"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -26,9 +27,11 @@ const (
 type indexSizes struct {
 	run  int64 // bytes of keys, with what they take in memory beside
 	rest int   // entries whose keys are made within the transaction
+
+	sorted int64 // entries above which all keys are sorted before any are written
 }
 
-var defaultIndexSizes = indexSizes{16 << 20, 2000}
+var defaultIndexSizes = indexSizes{16 << 20, 2000, 20_000}
 
 // finishIndexes builds what there is to be built of the indexes of a data source, and removes
 // what is left of dropped ones. A unique index that cannot be is dropped; the error is told if
@@ -41,18 +44,24 @@ func (db *DB) finishIndexes(ctx context.Context, id int64, name string) error {
 		return ctx.Err()
 	}
 	var conflict error
-	for tries := 0; ; {
+	for tries, sorts := 0, 0; ; {
 		var ready, more bool
-		state, def, err := db.unfinished(ctx, id)
+		todo, err := db.unfinished(ctx, id)
 		if err != nil {
 			return err
 		}
-		if state == nil {
+		state, def := todo.state, todo.def
+		switch {
+		case state == nil:
 			return conflict
-		}
-		if state.Phase == layout.IndexDropped {
+		case state.Phase == layout.IndexDropped:
 			err = db.sweepIndex(ctx, id, state.Number)
-		} else {
+		case todo.left:
+			err = db.restartIndex(ctx, id, state.Number)
+		case todo.large && sorts < runTries:
+			sorts++
+			ready, more, err = db.sortIndex(ctx, id, *state, def)
+		default:
 			ready, more, err = db.buildRun(ctx, id, *state, def, tries < runTries)
 		}
 		switch {
@@ -81,8 +90,16 @@ func isConflicting(err error) bool {
 	return errors.Is(err, ErrConflict) || errors.Is(err, ErrInvalidInput)
 }
 
-// unfinished returns an index that there is something to do for, nil when there is none.
-func (db *DB) unfinished(ctx context.Context, id int64) (found *layout.IndexState, def *index.Def, err error) {
+// indexTask is an index that there is something to do for.
+type indexTask struct {
+	state *layout.IndexState // nil when there is none
+	def   *index.Def         // nil for one that was dropped
+	left  bool               // there are keys that nothing tells of
+	large bool               // it is to be sorted as a whole
+}
+
+// unfinished returns an index that there is something to do for.
+func (db *DB) unfinished(ctx context.Context, id int64) (todo indexTask, err error) {
 	err = db.view(ctx, func(r storage.Reader) error {
 		head, ok, err := layout.ReadHead(r, id)
 		if err != nil || !ok || head.Indexes == "" {
@@ -99,9 +116,9 @@ func (db *DB) unfinished(ctx context.Context, id int64) (found *layout.IndexStat
 		for _, phase := range []layout.IndexPhase{layout.IndexDropped, layout.IndexBuilding} {
 			for i := range states.List {
 				if s := &states.List[i]; s.Phase == phase {
-					found = s
-					if def = src.index(s.Number); def == nil && phase == layout.IndexBuilding {
-						return lostIndex(id, s.Number)
+					todo = indexTask{state: s, def: src.index(s.Number)}
+					if phase == layout.IndexBuilding {
+						return db.inspect(r, id, head, &todo)
 					}
 					return nil
 				}
@@ -109,7 +126,23 @@ func (db *DB) unfinished(ctx context.Context, id int64) (found *layout.IndexStat
 		}
 		return nil
 	})
-	return found, def, err
+	return todo, err
+}
+
+// inspect looks at what there is of an index that is being built.
+func (db *DB) inspect(r storage.Reader, id int64, head layout.Head, todo *indexTask) error {
+	if todo.def == nil {
+		return lostIndex(id, todo.state.Number)
+	}
+	if todo.state.Upto > 0 {
+		return nil
+	}
+	_, inMemory := db.engine.(storage.Forker)
+	todo.large = !inMemory && head.Count > db.indexer.sizes.sorted
+	from, to := layout.IndexRange(id, todo.state.Number)
+	c := r.Scan(layout.Index, from, to, false)
+	_, _, todo.left = c.Next()
+	return c.Err()
 }
 
 // giveUp drops an index that cannot be built.
@@ -198,8 +231,13 @@ func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, d
 				return false, false, err
 			}
 		}
-		slices.SortFunc(run.keys, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
+		sortKeys(run.keys)
 	}
+	return db.joinRun(ctx, id, state, run, func(st *sourceTx, k *keptIndex) error { return st.takeRun(k, run) })
+}
+
+// joinRun makes a run part of an index, with take, in one transaction.
+func (db *DB) joinRun(ctx context.Context, id int64, state layout.IndexState, run *indexRun, take func(*sourceTx, *keptIndex) error) (ready, more bool, err error) {
 	err = db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
 		i := slices.IndexFunc(x.kept, func(k *keptIndex) bool { return k.state.Number == state.Number })
 		if i < 0 || x.kept[i].state.Phase != layout.IndexBuilding || x.kept[i].state.Upto != run.from {
@@ -207,7 +245,7 @@ func (db *DB) buildRun(ctx context.Context, id int64, state layout.IndexState, d
 		}
 		k := x.kept[i]
 		x.bind(st.src)
-		if err := st.takeRun(k, run); err != nil {
+		if err := take(st, k); err != nil {
 			return err
 		}
 		err := st.takeRest(k)
@@ -258,6 +296,7 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 	var rec layout.Record
 	var to query.Record
 	var set index.KeySet
+	var room keyRoom
 	c := r.Scan(layout.Entries, layout.EntryKey(id, run.to), layout.EntryKey(id, max(end, run.to)), false)
 	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
 		if size > most {
@@ -282,8 +321,8 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 		}
 		run.entries = append(run.entries, e)
 		for i := range set.Len() {
-			stored := k.stored(id, set.Key(i), rec.ID)
-			run.keys = append(run.keys, keyEvent{stored, true, k.def.Unique && set.Unique(i)})
+			stored := room.append(k, id, set.Key(i), rec.ID)
+			run.keys = append(run.keys, keyEvent{key: stored, come: true, unique: k.def.Unique && set.Unique(i)})
 			size += int64(len(stored)) + keyWeight
 		}
 		size += keyWeight
@@ -291,6 +330,21 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 	}
 	run.to, run.last = max(end, run.to), true
 	return true, c.Err()
+}
+
+// keyRoom is where the keys of a run lie.
+type keyRoom []byte
+
+const keyChunk = 4 << 10
+
+// append returns a key as it is stored.
+func (m *keyRoom) append(k *keptIndex, source int64, key []byte, id int64) []byte {
+	if cap(*m)-len(*m) < layout.IndexKeySize(max(len(key), sealed.HashSize)) {
+		*m = make([]byte, 0, max(keyChunk, layout.IndexKeySize(max(len(key), sealed.HashSize))))
+	}
+	at := len(*m)
+	*m = k.appendStored(*m, source, key, id)
+	return (*m)[at:len(*m):len(*m)]
 }
 
 // keyWeight is what a key takes in memory beside its bytes.
@@ -336,7 +390,7 @@ func (st *sourceTx) takeRun(k *keptIndex, run *indexRun) error {
 // touchedWithin returns the entries of a run that were changed since.
 func (st *sourceTx) touchedWithin(run *indexRun) (map[int64]bool, error) {
 	touched := make(map[int64]bool)
-	if len(run.entries) == 0 && run.to == run.from || st.head.Last <= run.commit {
+	if run.to == run.from || st.head.Last <= run.commit {
 		return touched, nil
 	}
 	for v, err := range history.Range(st.t.w, st.id, run.commit+1, 0, false) {

@@ -15,7 +15,7 @@ import (
 // byIndex lets indexes say where the entries are, when they can. For a query with an order it
 // may return the ids of all that is wanted, in order; ok is then true.
 func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) {
-	if len(f.c.order) == 0 && f.c.where.MatchesAll() && len(f.c.views) == 0 {
+	if f.rd.chosen != nil || len(f.c.order) == 0 && f.c.where.MatchesAll() && len(f.c.views) == 0 {
 		return nil, false, nil
 	}
 	defer f.ran.proposed(f)

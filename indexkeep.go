@@ -2,9 +2,8 @@ package siftdb
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
@@ -47,6 +46,7 @@ type keyEvent struct {
 	key    []byte // as stored
 	come   bool
 	unique bool
+	at     uint32 // where it was before they were sorted
 }
 
 // indexes returns what the write does to indexes, nil when there are none.
@@ -144,10 +144,10 @@ func (x *indexing) change(k *keptIndex, source int64, before, after *layout.Reco
 		case c < 0:
 			k.events = append(k.events, keyEvent{key: k.stored(source, old.Key(i), rec.ID)})
 		case c > 0:
-			k.events = append(k.events, keyEvent{k.stored(source, now.Key(j), rec.ID), true, k.def.Unique && now.Unique(j)})
+			k.events = append(k.events, keyEvent{key: k.stored(source, now.Key(j), rec.ID), come: true, unique: k.def.Unique && now.Unique(j)})
 		case k.def.Unique && old.Unique(i) != now.Unique(j): // the key stays, and what it stands for does not
 			k.events = append(k.events, keyEvent{key: k.stored(source, old.Key(i), rec.ID)})
-			k.events = append(k.events, keyEvent{k.stored(source, now.Key(j), rec.ID), true, now.Unique(j)})
+			k.events = append(k.events, keyEvent{key: k.stored(source, now.Key(j), rec.ID), come: true, unique: now.Unique(j)})
 		}
 		if c <= 0 {
 			i++
@@ -184,11 +184,15 @@ func statsOf(c layout.IndexCounts) index.Stats {
 
 // stored returns a key as it is stored.
 func (k *keptIndex) stored(source int64, key []byte, id int64) []byte {
+	return k.appendStored(make([]byte, 0, layout.IndexKeySize(len(key))), source, key, id)
+}
+
+func (k *keptIndex) appendStored(dst []byte, source int64, key []byte, id int64) []byte {
 	if k.hasher == nil {
-		return layout.IndexKey(source, k.state.Number, key, id)
+		return layout.AppendIndexKey(dst, source, k.state.Number, key, id)
 	}
 	var room [sealed.HashSize]byte
-	return layout.IndexKey(source, k.state.Number, k.hasher.Append(room[:0], k.state.Number, key), id)
+	return layout.AppendIndexKey(dst, source, k.state.Number, k.hasher.Append(room[:0], k.state.Number, key), id)
 }
 
 // writeIndexes writes what has been gathered of keys, and what is known of the indexes into
@@ -246,14 +250,8 @@ func (st *sourceTx) writeKeys(k *keptIndex) error {
 			return err
 		}
 	}
-	for _, e := range come {
-		if !e.unique {
-			continue
-		}
-		if other, err := st.otherHolder(k, e.key); err != nil || other != 0 {
-			_, _, own, _ := layout.IndexParts(e.key)
-			return firstError(err, st.t.conflict(st.id, k.def, own, other))
-		}
+	if k.def.Unique {
+		return st.judge(k, come)
 	}
 	return nil
 }
@@ -262,7 +260,15 @@ func (st *sourceTx) writeKeys(k *keptIndex) error {
 // another than it was: it returns those that come.
 func (k *keptIndex) settle() (come []keyEvent) {
 	if len(k.events) > 1 {
-		slices.SortStableFunc(k.events, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
+		for i := range k.events { // a stable sort takes much longer
+			k.events[i].at = uint32(i)
+		}
+		slices.SortFunc(k.events, func(a, b keyEvent) int {
+			if c := bytes.Compare(a.key, b.key); c != 0 {
+				return c
+			}
+			return cmp.Compare(a.at, b.at)
+		})
 	}
 	kept := k.events[:0]
 	for i := 0; i < len(k.events); {
@@ -286,69 +292,4 @@ func (k *keptIndex) settle() (come []keyEvent) {
 		}
 	}
 	return come
-}
-
-// otherHolder returns another entry for which a unique index judges the same key as one that
-// is stored; 0 when there is none.
-func (st *sourceTx) otherHolder(k *keptIndex, stored []byte) (int64, error) {
-	from, to := layout.IndexHolders(stored)
-	c := st.t.w.Scan(layout.Index, from, to, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		if bytes.Equal(key, stored) {
-			continue
-		}
-		_, _, id, _ := layout.IndexParts(key)
-		if judged, err := st.judges(k, key, id); err != nil || judged {
-			return id, err
-		}
-	}
-	return 0, c.Err()
-}
-
-// judges reports whether uniqueness is judged on a stored key of an entry.
-func (st *sourceTx) judges(k *keptIndex, stored []byte, id int64) (bool, error) {
-	var rec layout.Record
-	if ok, err := st.get(id, &rec); err != nil || !ok {
-		return false, err
-	}
-	x := st.indexing
-	x.bind(st.src)
-	x.keys(k, &x.before, &rec)
-	for i := range x.before.Len() {
-		if x.before.Unique(i) && bytes.Equal(k.stored(st.id, x.before.Key(i), id), stored) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// conflict is the error of a write that a unique index refuses. It tells no value. Whoever
-// may not see everything is not told which index it is: its columns may be hidden.
-func (t *tx) conflict(source int64, def *index.Def, own, other int64) error {
-	if t.ids {
-		return &Error{Code: errs.Conflict, DataSourceID: source, EntryID: min(own, other), Path: fieldNames(def),
-			Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": entries " + itoa(min(own, other)) + " and " + itoa(max(own, other)) + " have the same value in " + fieldNames(def)}
-	}
-	if !t.db.as.Unrestricted() {
-		return &Error{Code: errs.Conflict, DataSourceID: source, Message: "another entry of data source " + itoa(source) + " has a value that may be there once only"}
-	}
-	return &Error{Code: errs.Conflict, DataSourceID: source, Path: fieldNames(def),
-		Message: "unique index " + quoted(def.Name) + " of data source " + itoa(source) + ": another entry has the same value in " + fieldNames(def)}
-}
-
-func quoted(name string) string { return strconv.Quote(name) }
-
-// unjudgeable is the error for an entry that has more values than an index keeps.
-func unjudgeable(source, id int64, def *index.Def) error {
-	return &Error{Code: errs.InvalidInput, DataSourceID: source, EntryID: id,
-		Message: "entry " + itoa(id) + " of data source " + itoa(source) + " has more values than a unique index can judge"}
-}
-
-// fieldNames lists the fields of an index.
-func fieldNames(def *index.Def) string {
-	names := make([]string, len(def.Fields))
-	for i, f := range def.Fields {
-		names[i] = f.Name
-	}
-	return strings.Join(names, ", ")
 }

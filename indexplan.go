@@ -129,6 +129,9 @@ func (p *indexPlan) ids(path *plan.Path, most int) (ids []int64, ok bool, err er
 		return p.intersection(path, most)
 	default:
 		full, over := most, false
+		if len(path.Spans) > most { // each takes as long as an entry
+			return nil, false, nil
+		}
 		err := p.walk(path.Index, path.Spans, func(id int64) bool {
 			if ids = append(ids, id); len(ids) > full { // perhaps the same ones again
 				ids = sortedIDs(ids)

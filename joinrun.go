@@ -37,8 +37,10 @@ type joinRun struct {
 
 	groups map[string]int32 // by key, their places in list
 	list   []joinGroup
-	rows   []joinRow // joined entries, in default order
-	whole  bool      // every joined entry is in its groups
+
+	indexName string    // of the index by which few joined entries are found, for Explain
+	rows      []joinRow // joined entries, in default order
+	whole     bool      // every joined entry is in its groups
 
 	refs []int32 // the groups of the parents noted, one parent after the other
 	ends []int32 // where each parent's end

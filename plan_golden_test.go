@@ -101,6 +101,7 @@ func TestPlansChosen(t *testing.T) {
 		golden(t, "explain/"+file+".golden", b.String())
 	}
 	q := must[siftdb.Query](t)(siftdb.ParseQuery([]byte(`{"join":{"who":{"dataSourceName":"People","on":{"Who":"Email"}}}}`)))
+	golden(t, "explain/joined.golden", must[*siftdb.Plan](t)(orders.Explain(ctx, q)).String())
 	if entries := must[[]*siftdb.Entry](t)(orders.Find(ctx, q)); len(entries[0].Joins[0].Entries) != 1 {
 		t.Errorf("the join found %v", string(entries[0].JSON()))
 	}

@@ -122,9 +122,13 @@ func (s countStage) run(_ *env, in seq) seq {
 			n++
 		}
 		if n > 0 {
-			yield(objectOf(&object{keys: []string{string(s)}, vals: []Value{number(float64(n))}}), nil)
+			yield(s.result(n), nil)
 		}
 	}
+}
+
+func (s countStage) result(n int) Value {
+	return objectOf(&object{keys: []string{string(s)}, vals: []Value{number(float64(n))}})
 }
 
 type documents struct{ x expr }

@@ -143,14 +143,19 @@ func (s *groupStage) run(e *env, in seq) seq {
 			}
 		}
 		groups = nil
-		if s.byCount {
-			slices.SortStableFunc(list, func(a, b *group) int { return compare(b.accs[0].result(e), a.accs[0].result(e)) })
-		}
-		for i, g := range list {
-			list[i] = nil
-			if !yield(s.result(e, g), nil) {
-				return
-			}
+		s.results(e, list, yield)
+	}
+}
+
+// results yields what was folded.
+func (s *groupStage) results(e *env, list []*group, yield func(Value, error) bool) {
+	if s.byCount {
+		slices.SortStableFunc(list, func(a, b *group) int { return compare(b.accs[0].result(e), a.accs[0].result(e)) })
+	}
+	for i, g := range list {
+		list[i] = nil
+		if !yield(s.result(e, g), nil) {
+			return
 		}
 	}
 }
@@ -225,15 +230,7 @@ func (s *bucket) run(e *env, in seq) seq {
 			before := e.kept
 			e.on(v)
 			x := s.by.eval(e)
-			i := bucketOf(s.boundaries, x)
-			id := s.other
-			if i < 0 || i == len(s.boundaries)-1 {
-				if i = len(s.boundaries) - 1; id.kind == Missing {
-					e.fail(s.path, "a value is outside of the boundaries, and there is no default: %s", clip(string(x.AppendJSON(nil))))
-				}
-			} else {
-				id = s.boundaries[i]
-			}
+			i, id := s.find(e, x)
 			if groups[i] == nil {
 				groups[i] = s.begin(e, id, v)
 			}
@@ -244,14 +241,31 @@ func (s *bucket) run(e *env, in seq) seq {
 				return
 			}
 		}
-		last := groups[len(groups)-1]
-		if last != nil && compare(s.other, s.boundaries[0]) < 0 {
-			groups = append([]*group{last}, groups[:len(groups)-1]...)
-		}
-		for _, g := range groups {
-			if g != nil && !yield(s.result(e, g), nil) {
-				return
-			}
+		s.results(e, groups, yield)
+	}
+}
+
+// find returns the bucket of a value.
+func (s *bucket) find(e *env, x Value) (i int, id Value) {
+	i = bucketOf(s.boundaries, x)
+	if i >= 0 && i < len(s.boundaries)-1 {
+		return i, s.boundaries[i]
+	}
+	if s.other.kind == Missing {
+		e.fail(s.path, "a value is outside of the boundaries, and there is no default: %s", clip(string(x.AppendJSON(nil))))
+	}
+	return len(s.boundaries) - 1, s.other
+}
+
+// results yields what was folded, in the order of the buckets, of which some may be nil.
+func (s *bucket) results(e *env, groups []*group, yield func(Value, error) bool) {
+	last := groups[len(groups)-1]
+	if last != nil && compare(s.other, s.boundaries[0]) < 0 {
+		groups = append([]*group{last}, groups[:len(groups)-1]...)
+	}
+	for _, g := range groups {
+		if g != nil && !yield(s.result(e, g), nil) {
+			return
 		}
 	}
 }

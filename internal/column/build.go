@@ -76,7 +76,7 @@ func (b *Builder) Size() int {
 // ColumnSize returns how many of them are for a column.
 func (b *Builder) ColumnSize(number uint16) int {
 	c := b.table.columns[number]
-	return c.dict.size() + 4*chunkRows*len(c.chunks)
+	return c.dict.size() + 4*ChunkRows*len(c.chunks)
 }
 
 // Finish returns the Table, as after a commit; nil when every column was given up.

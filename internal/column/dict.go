@@ -16,6 +16,7 @@ type dict struct {
 
 	others []uint32 // codes of values that are no ASCII strings
 	lower  *lowered
+	floats *floats
 
 	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
 	uses  []uint32 // how many rows of the newest Table have a code
@@ -29,7 +30,7 @@ var seed = maphash.MakeSeed()
 const maxBlob uint64 = math.MaxUint32
 
 func newDict() *dict {
-	return &dict{ends: []uint32{0}, lower: new(lowered), slots: make([]uint32, 16), uses: []uint32{0}}
+	return &dict{ends: []uint32{0}, lower: new(lowered), floats: new(floats), slots: make([]uint32, 16), uses: []uint32{0}}
 }
 
 // value returns the stored bytes of a code.
@@ -110,9 +111,10 @@ type Dict struct {
 	ends   []uint32
 	others []uint32
 	lower  *lowered
+	floats *floats
 }
 
-func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.lower} }
+func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.lower, d.floats} }
 
 // Len returns how many codes there are; they are the numbers below it, and 0 is that of
 // entries without a value.

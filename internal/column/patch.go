@@ -30,7 +30,7 @@ func (t *Table) Apply(commit int64, changes []Change) *Table {
 	for number, c := range t.columns {
 		next := &Column{dict: c.dict, chunks: slices.Clone(c.chunks)}
 		p.next.columns[number] = next
-		p.parts[number] = &columnPatch{c: next, owned: NewBits(len(c.chunks) + len(changes)/chunkRows + 1)}
+		p.parts[number] = &columnPatch{c: next, owned: NewBits(len(c.chunks) + len(changes)/ChunkRows + 1)}
 	}
 	for _, change := range changes {
 		p.apply(change)
@@ -204,9 +204,9 @@ func (p *patch) place() {
 
 // set gives a row a code. Whoever comes or goes counts as changed in any case.
 func (p *columnPatch) set(row int, code uint32, changed bool) {
-	c, at := p.c, row/chunkRows
+	c, at := p.c, row/ChunkRows
 	had := uint32(0)
-	fresh := at == len(c.chunks) || row%chunkRows == len(c.chunks[at])
+	fresh := at == len(c.chunks) || row%ChunkRows == len(c.chunks[at])
 	if !fresh {
 		had = c.Code(row)
 	}
@@ -222,10 +222,10 @@ func (p *columnPatch) set(row int, code uint32, changed bool) {
 		return
 	}
 	if !p.owned.Has(at) {
-		copied := make([]uint32, len(c.chunks[at]), chunkRows)
+		copied := make([]uint32, len(c.chunks[at]), ChunkRows)
 		copy(copied, c.chunks[at])
 		c.chunks[at] = copied
 		p.owned.Set(at)
 	}
-	c.chunks[at][row%chunkRows] = code
+	c.chunks[at][row%ChunkRows] = code
 }

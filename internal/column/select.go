@@ -163,7 +163,7 @@ func (c *Column) codes(rows Bits) []uint32 {
 func (c *Column) lookUp(rows, within Bits, passes []uint8) {
 	for i, chunk := range c.chunks {
 		for at := 0; at < len(chunk); at += 64 {
-			w := (i*chunkRows + at) / 64
+			w := (i*ChunkRows + at) / 64
 			wanted := within[w]
 			if wanted == 0 {
 				continue

@@ -8,8 +8,8 @@ import (
 	"github.com/siftdb/siftdb/internal/document"
 )
 
-// chunkRows is how many rows share a chunk of codes, which is copied when one changes.
-const chunkRows = 1 << 12
+// ChunkRows is how many rows share a chunk of codes, which is copied when one changes.
+const ChunkRows = 1 << 12
 
 // Table holds columns of a data source as they are after one commit. Row numbers follow the
 // entry ids.
@@ -67,8 +67,12 @@ func (t *Table) Placed() []Place { return t.placed }
 // Dict returns the distinct values of a column; some may have no entry any more.
 func (c *Column) Dict() Dict { return c.known }
 
+// Chunk returns the codes of up to ChunkRows rows, the first of which is chunk times as many.
+// Nobody may change them.
+func (c *Column) Chunk(chunk int) []uint32 { return c.chunks[chunk] }
+
 // Code returns the code of a row.
-func (c *Column) Code(row int) uint32 { return c.chunks[row/chunkRows][row%chunkRows] }
+func (c *Column) Code(row int) uint32 { return c.chunks[row/ChunkRows][row%ChunkRows] }
 
 // Distinct yields the distinct values of a column, each with the first row that has it, as they
 // are stored: numbers that are equal and have other digits are two. Rows of without, which may
@@ -117,7 +121,7 @@ func (t *Table) Size() int { return 8*cap(t.ids) + 8*len(t.dead) + 16*cap(t.plac
 // ColumnSize returns about how many bytes of memory a column takes.
 func (t *Table) ColumnSize(number uint16) int {
 	c := t.columns[number]
-	n := c.size + c.dict.lower.size() + 4*chunkRows*len(c.chunks) + c.order.size()
+	n := c.size + c.dict.lower.size() + c.dict.floats.size() + 4*ChunkRows*len(c.chunks) + c.order.size()
 	if rows := c.firsts.Load(); rows != nil {
 		n += 4 * cap(*rows)
 	}
@@ -197,8 +201,8 @@ func (c *Column) moved(to, from *Table) *Column {
 
 // append adds the code of the row that comes next.
 func (c *Column) append(code uint32) {
-	if n := len(c.chunks); n == 0 || len(c.chunks[n-1]) == chunkRows {
-		c.chunks = append(c.chunks, make([]uint32, 0, chunkRows))
+	if n := len(c.chunks); n == 0 || len(c.chunks[n-1]) == ChunkRows {
+		c.chunks = append(c.chunks, make([]uint32, 0, ChunkRows))
 	}
 	last := &c.chunks[len(c.chunks)-1]
 	*last = append(*last, code)

@@ -114,9 +114,16 @@ func AppendIndexPrefix(dst []byte, source, number int64) []byte {
 
 // IndexKey is the key that lists an entry in an index.
 func IndexKey(source, number int64, key []byte, id int64) []byte {
-	b := AppendIndexPrefix(make([]byte, 0, indexPrefix+len(key)+8), source, number)
-	b = append(b, key...)
-	return binary.BigEndian.AppendUint64(b, uint64(id))
+	return AppendIndexKey(make([]byte, 0, IndexKeySize(len(key))), source, number, key, id)
+}
+
+// IndexKeySize is the length of an IndexKey with a key of n bytes.
+func IndexKeySize(n int) int { return indexPrefix + n + 8 }
+
+// AppendIndexKey appends an IndexKey.
+func AppendIndexKey(dst []byte, source, number int64, key []byte, id int64) []byte {
+	dst = append(AppendIndexPrefix(dst, source, number), key...)
+	return binary.BigEndian.AppendUint64(dst, uint64(id))
 }
 
 // IndexParts takes an index key apart. ok is false for what is none.
