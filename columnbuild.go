@@ -41,7 +41,7 @@ func (db *DB) askColumns(set *columnSet, numbers []uint16, count int64) *columnB
 		if set.table.Load().Has(n) {
 			continue
 		}
-		u := set.known[n]
+		u := set.column(n)
 		if count < u.large/2 {
 			u.large, u.wait, u.size = 0, 0, 0
 		}
@@ -114,7 +114,7 @@ func (db *DB) runBuild(b *columnBuild) {
 	c.builds--
 	b.set.building = nil
 	for _, n := range b.numbers {
-		u := b.set.known[n]
+		u := b.set.column(n)
 		if u.asked, u.served = 0, 0; err != nil {
 			u.wait = min(2*max(u.wait, columnWait), columnWaitLarge)
 		}
@@ -176,7 +176,7 @@ func (c *columnCache) grow(b *columnBuild, builder *column.Builder) bool {
 			return false
 		}
 		builder.Drop(largest)
-		u := b.set.known[largest]
+		u := b.set.column(largest)
 		u.size = min(int(float64(most)*float64(max(b.count, b.rows))/float64(b.rows)), c.limit) // once it is complete
 		u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
 		if size > c.limit {
