@@ -126,6 +126,7 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 	rd := (&DataSource{db: &DB{core: db.core, inner: true}, id: b.set.id}).read()
 	defer rd.close()
 	builder := column.NewBuilder(b.numbers)
+	defer builder.Wait()
 	rows, last := 0, int64(-1)
 	for done := false; !done; {
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
@@ -139,7 +140,9 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 					return true, nil
 				}
 				b.rows = int64(rows)
-				return db.columns.grow(b, builder), ctx.Err()
+				more := db.columns.grow(b, builder)
+				builder.Flush()
+				return more, ctx.Err()
 			})
 			return err
 		})
@@ -148,6 +151,7 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 		}
 		done = done || len(builder.Numbers()) == 0
 	}
+	builder.Flush()
 	if b.rows = max(int64(rows), 1); !db.columns.grow(b, builder) {
 		return nil, nil
 	}
