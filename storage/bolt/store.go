@@ -108,9 +108,6 @@ func (s *Store) Close() error {
 		return nil
 	}
 	defer catchFaults()()
-	if !s.dead.Load() {
-		s.idle.reset(nil)
-	}
 	s.saveFreelist()
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
@@ -118,6 +115,7 @@ func (s *Store) Close() error {
 	if s.lost != nil {
 		return nil
 	}
+	s.idle.reset(nil)
 	return s.db.Close()
 }
 
