@@ -21,13 +21,13 @@ const (
 // core has an encoder of its own, with proposals of its own; each begins with the first row, so
 // they differ only where later rows do. It must be closed.
 type ahead struct {
-	parts chan chan part // in the order of the rows
+	parts chan chan encodedRows // in the order of the rows
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
 
-// part is some rows that have been encoded.
-type part struct {
+// encodedRows is a part of a list of rows, encoded.
+type encodedRows struct {
 	from, to int // in the list
 	rows     *rows
 	size     int64
@@ -38,7 +38,7 @@ type part struct {
 // aheadTask is to encode the rows from one to before another.
 type aheadTask struct {
 	from, to int
-	reply    chan part
+	reply    chan encodedRows
 }
 
 // encodesAhead reports whether a list of rows is worth several cores. Only JSON text is
@@ -63,7 +63,7 @@ func textOf(row any) ([]byte, bool) {
 // encodeAhead begins to encode rows of JSON text over some names.
 func (g *gathered) encodeAhead(data []any, base *document.Names) *ahead {
 	cores := runtime.GOMAXPROCS(0)
-	a := &ahead{parts: make(chan chan part, 2*cores), stop: make(chan struct{})}
+	a := &ahead{parts: make(chan chan encodedRows, 2*cores), stop: make(chan struct{})}
 	tasks := make(chan aheadTask)
 	a.done.Go(func() { a.deal(data, tasks) })
 	for range cores {
@@ -82,7 +82,7 @@ func (a *ahead) deal(data []any, tasks chan<- aheadTask) {
 	defer close(a.parts)
 	defer close(tasks)
 	for from := 0; from < len(data); {
-		t := aheadTask{from: from, to: from, reply: make(chan part, 1)}
+		t := aheadTask{from: from, to: from, reply: make(chan encodedRows, 1)}
 		for size := 0; t.to < len(data) && t.to < from+aheadRows && size < aheadBytes; t.to++ {
 			text, _ := textOf(data[t.to])
 			size += len(text)
@@ -102,10 +102,10 @@ func (a *ahead) deal(data []any, tasks chan<- aheadTask) {
 }
 
 // next returns the next part, ok false at the end.
-func (a *ahead) next() (p part, ok bool) {
+func (a *ahead) next() (p encodedRows, ok bool) {
 	reply, ok := <-a.parts
 	if !ok {
-		return part{}, false
+		return encodedRows{}, false
 	}
 	return <-reply, true
 }
@@ -128,14 +128,14 @@ func newPartEncoder(g *gathered, base *document.Names, first any) partEncoder {
 	return partEncoder{own}
 }
 
-func (e partEncoder) encode(data []any, from, to int) part {
+func (e partEncoder) encode(data []any, from, to int) encodedRows {
 	e.g.docs, e.g.chunk, e.g.count, e.g.size = make([][]byte, 0, to-from), nil, 0, 0
 	for i := from; i < to; i++ {
 		if err := e.g.add(data[i]); err != nil {
-			return part{from: from, to: to, err: err, at: i}
+			return encodedRows{from: from, to: to, err: err, at: i}
 		}
 	}
-	return part{from: from, to: to, rows: e.g.batch(e.g.docs), size: e.g.size}
+	return encodedRows{from: from, to: to, rows: e.g.batch(e.g.docs), size: e.g.size}
 }
 
 // addAll adds rows, from which the list begins. Where they are many, the last of them are
