@@ -130,7 +130,8 @@ func (b *Bulk) write(ctx context.Context, options []WriteOption) (BulkResult, er
 }
 
 // AppendSeq is Append for rows that come one by one; see Bulk. An error in the sequence
-// ends it, and nothing is written.
+// ends it, and nothing is written. Of a row that is no object the error may come some rows
+// later; it names the row.
 func (ds *DataSource) AppendSeq(ctx context.Context, rows iter.Seq2[any, error], options ...WriteOption) (BulkResult, error) {
 	return ds.bulkSeq(ctx, rows, bulkWrite{}, options)
 }
@@ -144,16 +145,23 @@ func (ds *DataSource) ReplaceWithSeq(ctx context.Context, rows iter.Seq2[any, er
 func (ds *DataSource) bulkSeq(ctx context.Context, rows iter.Seq2[any, error], how bulkWrite, options []WriteOption) (BulkResult, error) {
 	b := ds.Bulk()
 	defer b.Close()
+	w := &waiting{b: b}
+	n := 0
 	for row, err := range rows {
 		if err == nil {
-			err = b.Add(row)
+			err = w.add(row)
+		} else {
+			err = firstError(w.settle(), err)
 		}
-		if err == nil && b.Len()%1024 == 0 {
+		if n++; err == nil && n%1024 == 0 {
 			err = ctx.Err()
 		}
 		if err != nil {
 			return BulkResult{}, err
 		}
+	}
+	if err := w.settle(); err != nil {
+		return BulkResult{}, err
 	}
 	b.how = how
 	return b.write(ctx, options)

@@ -186,11 +186,13 @@ type evaluated struct {
 func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 	var eval *evaluated
 	values := []any{u.patch.Set}
-	if u.patch.Func != nil {
-		if eval, err = u.evaluate(ctx); err != nil {
-			return 0, err
-		}
+	if u.patch.Func == nil {
+		eval, err = u.foresee(ctx)
+	} else if eval, err = u.evaluate(ctx); err == nil {
 		values = append(values, eval.patches...)
+	}
+	if err != nil {
+		return 0, err
 	}
 	r, err := u.ds.db.encodeFlat(u.ds.db.catalog.cached(u.ds.id), values)
 	if err != nil {
@@ -224,10 +226,15 @@ func (u *updateWhere) try(ctx context.Context) (n int64, err error) {
 // concerned returns the entries to change: every match, or what was evaluated, if
 // that still stands.
 func (u *updateWhere) concerned(st *sourceTx, eval *evaluated) ([]int64, error) {
-	if eval == nil {
-		return st.selectIDs(u.c, nil, nil)
+	if u.patch.Func != nil {
+		return eval.ids, u.confirm(st, eval)
 	}
-	return eval.ids, u.confirm(st, eval)
+	if eval != nil && st.head.Names == eval.names && st.head.Columns == eval.columns {
+		if err := u.confirm(st, eval); !errors.Is(err, errStale) {
+			return eval.ids, err
+		}
+	}
+	return st.selectIDs(u.c, nil, nil) // others have written meanwhile
 }
 
 // apply changes the entries, each by the set and, if there are any, its own patch.
@@ -278,6 +285,32 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 	}
 	_, changed, err := st.change(&before, doc, before.Order, false, nil)
 	return changed, err
+}
+
+// foreseen is how many matches of a where are looked for outside the transaction.
+const foreseen = 1 << 16
+
+// foresee finds the matches on a snapshot, where that holds up nobody and every way to find
+// entries is open. It returns nil when there are too many to remember, or when the snapshot is
+// gone.
+func (u *updateWhere) foresee(ctx context.Context) (*evaluated, error) {
+	eval := &evaluated{changed: make(map[int64]int64)}
+	f := u.ds.finder(ctx, u.c, false)
+	defer f.close()
+	for e, err := range f.all(ctx) {
+		switch {
+		case errors.Is(err, ErrSnapshotGone):
+			return nil, nil
+		case err != nil:
+			return nil, err
+		case len(eval.ids) == foreseen:
+			return nil, nil
+		}
+		eval.changed[e.ID] = e.Changed
+		eval.ids = append(eval.ids, e.ID)
+	}
+	eval.commit, eval.names, eval.columns = f.rd.st.commit, f.names, f.columns
+	return eval, nil
 }
 
 // evaluate calls the patch function for every match of a snapshot.

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/siftdb/siftdb/internal/document"
 )
 
 // Rows of JSON text are encoded on all cores from this many on, in parts of so many rows, or
@@ -19,22 +21,24 @@ const (
 // core has an encoder of its own, with proposals of its own; each begins with the first row, so
 // they differ only where later rows do. It must be closed.
 type ahead struct {
-	parts chan chan part // in the order of the rows
+	parts chan chan encodedRows // in the order of the rows
 	stop  chan struct{}
 	done  sync.WaitGroup
 }
 
-// part is some rows that have been encoded.
-type part struct {
-	rows *rows
-	size int64
-	err  error
+// encodedRows is a part of a list of rows, encoded.
+type encodedRows struct {
+	from, to int // in the list
+	rows     *rows
+	size     int64
+	err      error // of a row
+	at       int   // which one that is
 }
 
 // aheadTask is to encode the rows from one to before another.
 type aheadTask struct {
 	from, to int
-	reply    chan part
+	reply    chan encodedRows
 }
 
 // encodesAhead reports whether a list of rows is worth several cores. Only JSON text is
@@ -56,15 +60,15 @@ func textOf(row any) ([]byte, bool) {
 	return nil, false
 }
 
-// encodeAhead begins to encode rows of JSON text.
-func (g *gathered) encodeAhead(data []any) *ahead {
+// encodeAhead begins to encode rows of JSON text over some names.
+func (g *gathered) encodeAhead(data []any, base *document.Names) *ahead {
 	cores := runtime.GOMAXPROCS(0)
-	a := &ahead{parts: make(chan chan part, 2*cores), stop: make(chan struct{})}
+	a := &ahead{parts: make(chan chan encodedRows, 2*cores), stop: make(chan struct{})}
 	tasks := make(chan aheadTask)
 	a.done.Go(func() { a.deal(data, tasks) })
 	for range cores {
 		a.done.Go(func() {
-			worker := newPartEncoder(g, data)
+			worker := newPartEncoder(g, base, data[0])
 			for t := range tasks {
 				t.reply <- worker.encode(data, t.from, t.to)
 			}
@@ -78,7 +82,7 @@ func (a *ahead) deal(data []any, tasks chan<- aheadTask) {
 	defer close(a.parts)
 	defer close(tasks)
 	for from := 0; from < len(data); {
-		t := aheadTask{from: from, to: from, reply: make(chan part, 1)}
+		t := aheadTask{from: from, to: from, reply: make(chan encodedRows, 1)}
 		for size := 0; t.to < len(data) && t.to < from+aheadRows && size < aheadBytes; t.to++ {
 			text, _ := textOf(data[t.to])
 			size += len(text)
@@ -98,10 +102,10 @@ func (a *ahead) deal(data []any, tasks chan<- aheadTask) {
 }
 
 // next returns the next part, ok false at the end.
-func (a *ahead) next() (p part, ok bool) {
+func (a *ahead) next() (p encodedRows, ok bool) {
 	reply, ok := <-a.parts
 	if !ok {
-		return part{}, false
+		return encodedRows{}, false
 	}
 	return <-reply, true
 }
@@ -117,24 +121,21 @@ func (a *ahead) close() {
 // partEncoder is what one core encodes with.
 type partEncoder struct{ g *gathered }
 
-func newPartEncoder(g *gathered, data []any) partEncoder {
-	own := &gathered{db: g.db, base: g.base, known: -1, whole: g.whole}
-	own.enc = g.encoder()
-	_ = own.add(data[0]) // for its names; whoever gets the first part tells of an error
+func newPartEncoder(g *gathered, base *document.Names, first any) partEncoder {
+	own := &gathered{db: g.db, base: base, known: -1, whole: g.whole}
+	own.enc = own.encoder()
+	_ = own.add(first) // for its names; whoever gets the first part tells of an error
 	return partEncoder{own}
 }
 
-func (e partEncoder) encode(data []any, from, to int) part {
+func (e partEncoder) encode(data []any, from, to int) encodedRows {
 	e.g.docs, e.g.chunk, e.g.count, e.g.size = make([][]byte, 0, to-from), nil, 0, 0
 	for i := from; i < to; i++ {
 		if err := e.g.add(data[i]); err != nil {
-			if len(data) > 1 {
-				err = rowError(i, err)
-			}
-			return part{err: err}
+			return encodedRows{from: from, to: to, err: err, at: i}
 		}
 	}
-	return part{rows: e.g.batch(e.g.docs), size: e.g.size}
+	return encodedRows{from: from, to: to, rows: e.g.batch(e.g.docs), size: e.g.size}
 }
 
 // addAll adds rows, from which the list begins. Where they are many, the last of them are
@@ -143,12 +144,12 @@ func (g *gathered) addAll(data []any) error {
 	if !encodesAhead(data) {
 		return g.addEach(data)
 	}
-	a := g.encodeAhead(data)
+	a := g.encodeAhead(data, g.base)
 	var list []*rows
 	for p, ok := a.next(); ok; p, ok = a.next() {
 		if p.err != nil {
 			a.close()
-			return p.err
+			return rowError(p.at, p.err)
 		}
 		list = append(list, p.rows)
 		g.count, g.size = g.count+len(p.rows.docs), g.size+p.size
@@ -218,7 +219,7 @@ func (g *gathered) inParts(size int, yield func(*rows, error) bool) {
 			} else {
 				p, ok := g.rest.next()
 				if p.err != nil {
-					yield(nil, p.err)
+					yield(nil, rowError(p.at, p.err))
 					return
 				}
 				if !ok {
@@ -243,4 +244,80 @@ func (g *gathered) inParts(size int, yield func(*rows, error) bool) {
 			}
 		}
 	}
+}
+
+// waiting are rows of a sequence that wait until they are worth several cores. They are copied,
+// as a row is only valid during its turn.
+type waiting struct {
+	b    *Bulk
+	room []byte
+	rows []any
+}
+
+const (
+	waitingRows  = 4 * aheadFrom
+	waitingBytes = 4 << 20
+)
+
+// add takes a row. An error may be that of a row before it, which it names.
+func (w *waiting) add(row any) error {
+	text, ok := textOf(row)
+	if !ok || len(text) > waitingBytes/16 || runtime.GOMAXPROCS(0) == 1 {
+		if err := w.settle(); err != nil {
+			return err
+		}
+		return w.b.Add(row)
+	}
+	if len(w.rows) == waitingRows || len(w.room)+len(text) > waitingBytes {
+		if err := w.settle(); err != nil {
+			return err
+		}
+	}
+	start := len(w.room)
+	w.room = append(w.room, text...) // where it moves, the rows before stay where they were
+	w.rows = append(w.rows, json.RawMessage(w.room[start:len(w.room):len(w.room)]))
+	return nil
+}
+
+// settle adds the rows that wait.
+func (w *waiting) settle() error {
+	err := w.encode()
+	clear(w.rows)
+	w.rows, w.room = w.rows[:0], w.room[:0]
+	return err
+}
+
+func (w *waiting) encode() error {
+	if len(w.rows) < aheadFrom {
+		return w.addEach(w.rows)
+	}
+	if err := w.b.Add(w.rows[0]); err != nil { // for its names
+		return err
+	}
+	g, data := w.b.rows, w.rows[1:]
+	a := g.encodeAhead(data, g.enc.Names())
+	defer a.close()
+	for p, ok := a.next(); ok; p, ok = a.next() {
+		if p.err != nil || len(p.rows.proposed) > 0 { // by an encoder that does not know of the others'
+			if err := w.addEach(data[p.from:p.to]); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, doc := range p.rows.docs {
+			if err := g.keep(doc); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *waiting) addEach(rows []any) error {
+	for _, row := range rows {
+		if err := w.b.Add(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }

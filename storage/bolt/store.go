@@ -143,9 +143,6 @@ func (s *Store) Close() error {
 	}
 	defer catchFaults()()
 	s.stopKeeper()
-	if !s.dead.Load() {
-		s.idle.reset(nil)
-	}
 	finished := s.finishLog()
 	saved := s.saveFreelist(finished)
 	if s.recent.log != nil {
@@ -157,6 +154,7 @@ func (s *Store) Close() error {
 	if s.lost != nil {
 		return nil
 	}
+	s.idle.reset(nil)
 	return s.db.Close()
 }
 
