@@ -49,5 +49,6 @@ func Unguard(db *DB, name string) {
 	panic("no guard is called " + name)
 }
 
-// KeepLogs has every file that is opened from now on keep a commit log.
-func KeepLogs() { logAlways = true }
+// KeepLogs has every file that is opened from now on keep a commit log, of which about so many
+// bytes are not in the file yet; 0 is as many as ever.
+func KeepLogs(bytes int64) { logAlways, logBytes = true, bytes }

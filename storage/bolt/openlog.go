@@ -29,19 +29,24 @@ type logSizes struct {
 	idle   time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
 }
 
-var defaultLogSizes = logSizes{
-	flush:  32 << 20,
-	direct: 1 << 20,
-	room:   8 << 20,
-	most:   128 << 20,
-	idle:   2 * time.Second,
-}
+const (
+	defaultLogBytes = 32 << 20
+	mostDirect      = 1 << 20
+	defaultIdle     = 2 * time.Second
+)
 
 func (o Options) logSizes() logSizes {
 	if o.sizes != nil {
 		return *o.sizes
 	}
-	return defaultLogSizes
+	sizes := logSizes{flush: o.LogBytes, idle: defaultIdle}
+	if sizes.flush <= 0 {
+		sizes.flush = defaultLogBytes
+	}
+	sizes.direct = min(mostDirect, sizes.flush)
+	sizes.room = 2*sizes.direct + 64<<10
+	sizes.most = 4*sizes.flush + 2*sizes.room
+	return sizes
 }
 
 func (s *Store) logOptions() commitlog.Options {
