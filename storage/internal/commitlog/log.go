@@ -33,7 +33,9 @@ type File interface {
 	Sync() error
 	// SyncAll makes everything durable, the size as well.
 	SyncAll() error
+	// Truncate sets the size.
 	Truncate(size int64) error
+	// Close closes the file.
 	Close() error
 }
 
