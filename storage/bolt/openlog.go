@@ -22,11 +22,12 @@ const (
 
 // logSizes are what bounds the log and the layers.
 type logSizes struct {
-	flush  int64         // a layer, or what the log has of it, is written into bbolt from this size on
-	direct int64         // what one group writes goes straight into bbolt from this size on
-	room   int64         // what the log must have room for before a group begins
-	most   int64         // the size of the log
-	idle   time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
+	flush   int64         // a layer, or what the log has of it, is written into bbolt from this size on
+	direct  int64         // what one group writes goes straight into bbolt from this size on
+	room    int64         // what the log must have room for before a group begins
+	reserve int64         // of that, what is kept for commits that make room
+	most    int64         // the size of the log
+	idle    time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
 }
 
 const (
@@ -44,7 +45,8 @@ func (o Options) logSizes() logSizes {
 		sizes.flush = defaultLogBytes
 	}
 	sizes.direct = min(mostDirect, sizes.flush)
-	sizes.room = 2*sizes.direct + 64<<10
+	sizes.reserve = min(64<<10, sizes.flush)
+	sizes.room = 2*sizes.direct + sizes.reserve
 	sizes.most = 4*sizes.flush + 2*sizes.room
 	return sizes
 }
