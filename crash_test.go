@@ -76,6 +76,26 @@ func TestKill(t *testing.T) {
 		}
 		return
 	}
+	testKill(t, "TestKill", func(int) *siftdb.Options { return nil })
+}
+
+// TestKillWithLog is TestKill with a commit log that goes into the file again and again. Who
+// opens the file next keeps one too, or does not, or only reads.
+func TestKillWithLog(t *testing.T) {
+	if path := os.Getenv(crashFile); path != "" {
+		if err := crashWriter(path); err != nil {
+			fmt.Println("error", err)
+		}
+		return
+	}
+	t.Setenv(keepLogs, "20000")
+	testKill(t, "TestKillWithLog", func(round int) *siftdb.Options {
+		return &siftdb.Options{Log: round%2 == 0, ReadOnly: round%3 == 2}
+	})
+}
+
+// testKill kills the writer of a test in many rounds, and opens what it leaves behind.
+func testKill(t *testing.T, name string, options func(round int) *siftdb.Options) {
 	rounds := kills(25)
 	path := filepath.Join(t.TempDir(), "crash.db")
 	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
@@ -89,10 +109,10 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	acked := map[string]bool{}
 	for round := range rounds {
-		for _, n := range killOnce(t, "TestKill", crashFile, path, 5+time.Duration(rng.IntN(60))) {
+		for _, n := range killOnce(t, name, crashFile, path, 5+time.Duration(rng.IntN(60))) {
 			acked[n] = true
 		}
-		db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
+		db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, options(round)))
 		seen := [2]map[string]bool{{}, {}}
 		for i := range seen {
 			ds := must[*siftdb.DataSource](t)(db.DataSource(ctx, int64(i+1)))

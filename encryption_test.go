@@ -65,12 +65,15 @@ func secretive(t *testing.T, db *siftdb.DB, encrypted bool) *siftdb.DataSource {
 	return ds
 }
 
-// found returns which secrets stand in a file.
+// found returns which secrets stand in a file, or in its commit log.
 func found(t *testing.T, path string) (list []string) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if log, err := os.ReadFile(path + ".siftdb-log"); err == nil {
+		raw = append(raw, log...)
 	}
 	for _, s := range secrets {
 		if bytes.Contains(raw, []byte(s)) {

@@ -49,6 +49,10 @@ func Unguard(db *DB, name string) {
 	panic("no guard is called " + name)
 }
 
+// KeepLogs has every file that is opened from now on keep a commit log, of which about so many
+// bytes are not in the file yet; 0 is as many as ever.
+func KeepLogs(bytes int64) { logAlways, logBytes = true, bytes }
+
 // ColumnsFrom sets how many entries a data source must have for its columns to be held.
 func ColumnsFrom(db *DB, n int64) { db.columns.from = n }
 
@@ -68,9 +72,6 @@ func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
 
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
-
-// KeepLogs has every file that is opened from now on keep a commit log.
-func KeepLogs() { logAlways = true }
 
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }

@@ -2,6 +2,7 @@ package siftdb_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -9,13 +10,18 @@ import (
 	"github.com/siftdb/siftdb"
 )
 
-// keepLogs, where it is set, has all tests run with a commit log beside every file.
+// keepLogs, where it is set, has all tests run with a commit log beside every file. Its value is
+// how many bytes of it may not be in the file; 0 is as many as ever.
 const keepLogs = "SIFTDB_TEST_LOG"
 
 // TestMain makes sure that no goroutine is left when all databases are closed.
 func TestMain(m *testing.M) {
-	if os.Getenv(keepLogs) != "" {
-		siftdb.KeepLogs()
+	if value := os.Getenv(keepLogs); value != "" {
+		bytes, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			panic(keepLogs + " is not a number")
+		}
+		siftdb.KeepLogs(bytes)
 	}
 	goleak.VerifyTestMain(m)
 }

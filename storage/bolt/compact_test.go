@@ -358,7 +358,7 @@ func owner(info os.FileInfo) string {
 }
 
 // copyDir copies the files of a folder into a new one.
-func copyDir(t *testing.T, from string) string {
+func copyDir(t testing.TB, from string) string {
 	t.Helper()
 	to := t.TempDir()
 	list, err := os.ReadDir(from)

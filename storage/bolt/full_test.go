@@ -68,11 +68,23 @@ func wantFull(t *testing.T, err error) {
 
 // TestNoSpace fills a file up to a limit, frees space in it, and goes on.
 func TestNoSpace(t *testing.T) {
-	if !inChild(t) {
-		return
+	if inChild(t) {
+		testNoSpace(t, Options{})
 	}
+}
+
+// TestNoSpaceWithLog has the log no space either; small layers are written into the file all
+// the time, large ones when they have to be.
+func TestNoSpaceWithLog(t *testing.T) {
+	if inChild(t) {
+		testNoSpace(t, Options{Log: true})
+		testNoSpace(t, Options{Log: true, LogBytes: 200_000})
+	}
+}
+
+func testNoSpace(t *testing.T, o Options) {
 	path := filepath.Join(t.TempDir(), "db")
-	s := openStore(t, path, Options{})
+	s := openStore(t, path, o)
 	lift := limitFiles(t, 4<<20)
 	value := string(make([]byte, 50_000))
 	for round := range 3 {

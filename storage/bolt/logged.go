@@ -16,14 +16,17 @@ type logged struct {
 	record []byte
 	sets   []*overlay.Set
 	most   int64 // what a record may hold
+	weight int64 // of the active layer before
+	stuck  error // why the layers cannot be written into bbolt, though they should be
 	direct bool  // the sets go straight into bbolt; next and record are not to be used
 }
 
 // beginLogged begins a group beside bbolt, on the state after the last one.
 func (g *group) beginLogged() error {
 	s := g.store
-	if err := s.makeRoom(); err != nil {
-		return err
+	stuck := s.makeRoom()
+	if stuck != nil && !errors.Is(stuck, storage.ErrFull) {
+		return stuck
 	}
 	k, l, err := s.beginView()
 	if err != nil {
@@ -42,6 +45,8 @@ func (g *group) beginLogged() error {
 		next:   next,
 		record: commitlog.Begin(s.recent.buffer),
 		most:   s.opts.logSizes().direct,
+		weight: next.Weight(),
+		stuck:  stuck,
 	}
 	return nil
 }
@@ -67,7 +72,7 @@ func (l *logged) add(set *overlay.Set) {
 		l.direct = true
 		return
 	}
-	l.next.Apply(set)
+	l.next.Apply(set.Spaces())
 	l.record = set.AppendTo(l.record)
 }
 
@@ -81,13 +86,33 @@ func (g *group) commitLogged() error {
 	if cap(l.record) <= keptBuffer {
 		s.recent.buffer = l.record
 	}
-	if !l.direct {
-		err := s.append(l.record, l.next)
-		if !errors.Is(err, commitlog.ErrNoRoom) {
+	if frees := l.frees(); l.stuck != nil && !frees {
+		return l.stuck
+	} else if !l.direct {
+		reserve := s.opts.logSizes().reserve
+		if frees {
+			reserve = 0
+		}
+		err := s.append(l.record, l.next, reserve)
+		if !errors.Is(err, commitlog.ErrNoRoom) && !(notApplied(err) && errors.Is(err, storage.ErrFull)) {
 			return err
 		}
 	}
 	return s.commitDirect(l.sets)
+}
+
+// frees reports whether the calls make what is to be written into bbolt less: that is done even
+// where there is no more space.
+func (l *logged) frees() bool {
+	if l.direct {
+		return false
+	}
+	for _, set := range l.sets {
+		if !set.Deletes() {
+			return l.next.Weight() < l.weight
+		}
+	}
+	return true
 }
 
 // commitDirect commits sets in bbolt itself, after all that came before them. So nothing is in

@@ -233,7 +233,7 @@ func (m *logModel) step() {
 // TestLogModel makes random commits, with layers that are frozen and flushed at random, and
 // opens copies of the files as crashes would leave them.
 func TestLogModel(t *testing.T) {
-	seeds := 40
+	seeds := 20
 	if testing.Short() {
 		seeds = 5
 	}

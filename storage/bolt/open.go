@@ -49,6 +49,11 @@ type Options struct {
 	// whatever this option is; with ReadOnly it reads it into memory.
 	Log bool
 
+	// LogBytes is about how much of what was written may be in the log and not in the file
+	// yet; 0 means 32 MiB. It takes three times that in memory at most, while the file cannot keep up;
+	// then Updates wait for it.
+	LogBytes int64
+
 	sizes   *logSizes                           // other ones than defaultLogSizes; set by tests
 	wrapLog func(commitlog.File) commitlog.File // set by tests
 }

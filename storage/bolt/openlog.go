@@ -22,26 +22,33 @@ const (
 
 // logSizes are what bounds the log and the layers.
 type logSizes struct {
-	flush  int64         // a layer, or what the log has of it, is written into bbolt from this size on
-	direct int64         // what one group writes goes straight into bbolt from this size on
-	room   int64         // what the log must have room for before a group begins
-	most   int64         // the size of the log
-	idle   time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
+	flush   int64         // a layer, or what the log has of it, is written into bbolt from this size on
+	direct  int64         // what one group writes goes straight into bbolt from this size on
+	room    int64         // what the log must have room for before a group begins
+	reserve int64         // of that, what is kept for commits that make room
+	most    int64         // the size of the log
+	idle    time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
 }
 
-var defaultLogSizes = logSizes{
-	flush:  32 << 20,
-	direct: 1 << 20,
-	room:   8 << 20,
-	most:   128 << 20,
-	idle:   2 * time.Second,
-}
+const (
+	defaultLogBytes = 32 << 20
+	mostDirect      = 1 << 20
+	defaultIdle     = 2 * time.Second
+)
 
 func (o Options) logSizes() logSizes {
 	if o.sizes != nil {
 		return *o.sizes
 	}
-	return defaultLogSizes
+	sizes := logSizes{flush: o.LogBytes, idle: defaultIdle}
+	if sizes.flush <= 0 {
+		sizes.flush = defaultLogBytes
+	}
+	sizes.direct = min(mostDirect, sizes.flush)
+	sizes.reserve = min(64<<10, sizes.flush)
+	sizes.room = 2*sizes.direct + sizes.reserve
+	sizes.most = 4*sizes.flush + 2*sizes.room
+	return sizes
 }
 
 func (s *Store) logOptions() commitlog.Options {

@@ -156,8 +156,8 @@ func (s *Store) dropFrozen() {
 // drain writes all layers into bbolt, and begins the log at its start again. The caller has
 // the lead, so no layer comes meanwhile, and holds flushing.
 func (s *Store) drain() error {
-	if err := s.flush(); err != nil || !s.freeze() {
-		return err
+	if !s.merge() {
+		return nil
 	}
 	end := s.recent.frozenEnd
 	restart := commitlog.First(end.Seq)
@@ -170,11 +170,29 @@ func (s *Store) drain() error {
 	return nil
 }
 
+// merge makes one frozen layer of all, and reports whether there is one then. A second
+// transaction is more work than that; and where the disk is full, what has been deleted since need
+// not be written.
+func (s *Store) merge() bool {
+	l := s.recent.get()
+	if l.active == nil || l.frozen == nil {
+		return s.freeze()
+	}
+	merged := l.frozen.Copy()
+	merged.Apply(l.active.Spaces())
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	s.recent.frozenEnd = s.recent.log.Head()
+	s.recent.sinceSize = 0
+	s.recent.layers.Store(with(nil, merged))
+	return true
+}
+
 // crowded reports whether commits have to wait for the layers to be written into bbolt.
 func (s *Store) crowded() bool {
 	l := s.recent.get()
 	limit := s.opts.logSizes()
-	return l.active != nil && l.active.Weight() >= 2*limit.flush || !s.recent.log.Room(limit.room)
+	return l.active.Weight()+l.frozen.Weight() >= 3*limit.flush || !s.recent.log.Room(limit.room)
 }
 
 // makeRoom writes the layers into bbolt when they have become too many. The caller has the
@@ -251,8 +269,8 @@ func (s *Store) freezeIdle() {
 }
 
 // append makes a record durable, and its layer the active one. The caller has the lead.
-func (s *Store) append(record []byte, next *overlay.Layer) error {
-	err := s.recent.log.Append(record)
+func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
+	err := s.recent.log.Append(record, reserve)
 	var unknown *commitlog.SyncError
 	switch {
 	case errors.As(err, &unknown):

@@ -53,7 +53,7 @@ func TestFailedWrite(t *testing.T) {
 	mustAppend(t, l, 1, 3)
 	f.write = fail
 	var unknown *SyncError
-	if err := l.Append(record(4)); !errors.Is(err, errDisk) || errors.As(err, &unknown) {
+	if err := l.Append(record(4), 0); !errors.Is(err, errDisk) || errors.As(err, &unknown) {
 		t.Fatal(err)
 	}
 	wantLast(t, "after a failed write", content(t, path), 3)
@@ -70,13 +70,13 @@ func TestFailedWriteOfZeros(t *testing.T) {
 	l, f, path := faultyLog(t, 1<<20)
 	f.write = fail
 	zeros := append(Begin(nil), make([]byte, 1000)...)
-	if err := l.Append(zeros); !errors.Is(err, errDisk) {
+	if err := l.Append(zeros, 0); !errors.Is(err, errDisk) {
 		t.Fatal(err)
 	}
 	checkReplay(t, 0, path, First(1), First(1))
 	f.sync = fail
 	var unknown *SyncError
-	if err := l.Append(zeros); !errors.As(err, &unknown) {
+	if err := l.Append(zeros, 0); !errors.As(err, &unknown) {
 		t.Errorf("it cannot be taken back: %v", err)
 	}
 }
@@ -86,7 +86,7 @@ func TestFailedSync(t *testing.T) {
 	mustAppend(t, l, 1, 3)
 	f.sync = fail
 	var unknown *SyncError
-	if err := l.Append(record(4)); !errors.As(err, &unknown) || !errors.Is(err, errDisk) {
+	if err := l.Append(record(4), 0); !errors.As(err, &unknown) || !errors.Is(err, errDisk) {
 		t.Fatal(err)
 	}
 }
@@ -102,7 +102,7 @@ func TestFailedGrowth(t *testing.T) {
 			f.syncAll = fail
 		}
 		var unknown *SyncError
-		if err := l.Append(big()); !errors.Is(err, errDisk) || errors.As(err, &unknown) {
+		if err := l.Append(big(), 0); !errors.Is(err, errDisk) || errors.As(err, &unknown) {
 			t.Fatal(where, err)
 		}
 		if n := len(content(t, path)); n != firstSize || l.Size() != firstSize {
@@ -111,7 +111,7 @@ func TestFailedGrowth(t *testing.T) {
 		f.write, f.syncAll = nil, nil
 		mustAppend(t, l, 1, 3)
 		wantLast(t, where, content(t, path), 3)
-		if err := l.Append(big()); err != nil {
+		if err := l.Append(big(), 0); err != nil {
 			t.Error(where, err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestFailedJump(t *testing.T) {
 	l, f, path := faultyLog(t, firstSize)
 	fill := func() {
 		t.Helper()
-		if err := l.Append(append(Begin(nil), make([]byte, 200<<10)...)); err != nil {
+		if err := l.Append(append(Begin(nil), make([]byte, 200<<10)...), 0); err != nil {
 			t.Fatal(err)
 		}
 		l.Release(l.Head())
@@ -131,7 +131,7 @@ func TestFailedJump(t *testing.T) {
 	next := append(Begin(nil), make([]byte, 100<<10)...)
 	from := l.Head()
 	f.write = fail
-	if err := l.Append(next); !errors.Is(err, errDisk) || l.Head() != from {
+	if err := l.Append(next, 0); !errors.Is(err, errDisk) || l.Head() != from {
 		t.Fatal(err, l.Head())
 	}
 	checkReplay(t, 0, path, from, from)
@@ -142,12 +142,12 @@ func TestFailedJump(t *testing.T) {
 		}
 		return nil
 	}
-	if err := l.Append(next); !errors.Is(err, errDisk) || l.Head() != First(from.Seq+1) {
+	if err := l.Append(next, 0); !errors.Is(err, errDisk) || l.Head() != First(from.Seq+1) {
 		t.Fatal(err, l.Head())
 	}
 	checkReplay(t, 0, path, from, l.Head())
 	f.write = nil
-	if err := l.Append(next); err != nil {
+	if err := l.Append(next, 0); err != nil {
 		t.Fatal(err)
 	}
 	checkReplay(t, 0, path, from, l.Head())

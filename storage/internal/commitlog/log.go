@@ -33,7 +33,9 @@ type File interface {
 	Sync() error
 	// SyncAll makes everything durable, the size as well.
 	SyncAll() error
+	// Truncate sets the size.
 	Truncate(size int64) error
+	// Close closes the file.
 	Close() error
 }
 
@@ -95,13 +97,15 @@ func (l *Log) Restart(at Position) {
 // Append appends a record, which is what Begin began, and makes it durable. After
 // ErrNoRoom, or another error but a *SyncError, it is not in the log, and the log can be
 // used on.
-func (l *Log) Append(record []byte) error {
+//
+// So many bytes are left behind it as reserve says: for records that make room.
+func (l *Log) Append(record []byte, reserve int64) error {
 	record, err := pad(record)
 	if err != nil {
 		return err
 	}
 	n := int64(len(record))
-	at, err := l.place(n)
+	at, err := l.place(n, reserve)
 	if err != nil {
 		return err
 	}
@@ -152,7 +156,7 @@ func (l *Log) Room(n int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n += recordHeader + alignment
-	return l.fits(n) != nowhere
+	return l.fits(n, 0) != nowhere
 }
 
 // Where a record may go.
@@ -163,8 +167,10 @@ const (
 	beyond  // at the head, once the file is larger
 )
 
-// fits says where a record of n bytes may go. Behind it there is room for a jump.
-func (l *Log) fits(n int64) int {
+// fits says where a record of n bytes may go. Behind it there is room for a jump, and for the
+// reserve.
+func (l *Log) fits(n, reserve int64) int {
+	n += reserve
 	end := l.head.Offset + n + recordHeader
 	switch {
 	case l.head.Offset < l.tail: // the ring is closed: up to the tail
@@ -183,9 +189,9 @@ func (l *Log) fits(n int64) int {
 }
 
 // place returns where a record of n bytes goes, and makes the place where there is none.
-func (l *Log) place(n int64) (Position, error) {
+func (l *Log) place(n, reserve int64) (Position, error) {
 	l.mu.Lock()
-	where, at := l.fits(n), l.head
+	where, at := l.fits(n, reserve), l.head
 	l.mu.Unlock()
 	switch where {
 	case ahead:
@@ -193,7 +199,7 @@ func (l *Log) place(n int64) (Position, error) {
 	case around:
 		return l.jump(at)
 	case beyond:
-		return at, l.grow(at.Offset + n + recordHeader)
+		return at, l.grow(at.Offset + n + reserve + recordHeader)
 	}
 	return at, ErrNoRoom
 }

@@ -50,7 +50,7 @@ func held(n int) []byte {
 func mustAppend(t testing.TB, l *Log, from, to int) {
 	t.Helper()
 	for n := from; n <= to; n++ {
-		if err := l.Append(record(n)); err != nil {
+		if err := l.Append(record(n), 0); err != nil {
 			t.Fatalf("record %d: %v", n, err)
 		}
 	}
@@ -200,7 +200,7 @@ func TestRing(t *testing.T) {
 		for range 200 {
 			n := l.Head()
 			big := append(Begin(nil), bytes.Repeat([]byte{byte(r.Uint32())}, r.IntN(30_000))...)
-			switch err := l.Append(big); {
+			switch err := l.Append(big, 0); {
 			case errors.Is(err, ErrNoRoom):
 				full++
 				if l.Head() != n && l.Head().Offset != headerSize {
@@ -252,7 +252,7 @@ func checkReplay(t *testing.T, seed uint64, path string, from, want Position) {
 func TestResetLeavesNothing(t *testing.T) {
 	l, path := newTestLog(t, Options{Most: 1 << 20})
 	secret := append(Begin(nil), bytes.Repeat([]byte("secret"), 100_000)...)
-	if err := l.Append(secret); err != nil {
+	if err := l.Append(secret, 0); err != nil {
 		t.Fatal(err)
 	}
 	if l.Size() <= firstSize {
@@ -281,7 +281,7 @@ func TestRoom(t *testing.T) {
 	l, _ := newTestLog(t, Options{Most: firstSize, NoSync: true})
 	for _, n := range []int{0, 1, 1000, firstSize - headerSize - 200, firstSize} {
 		room := l.Room(int64(n + recordHeader))
-		err := l.Append(append(Begin(nil), make([]byte, n)...))
+		err := l.Append(append(Begin(nil), make([]byte, n)...), 0)
 		if room != (err == nil) {
 			t.Errorf("%d bytes: room %v, %v", n, room, err)
 		}

@@ -43,15 +43,15 @@ const (
 
 // Weight returns about how many bytes of memory the layer takes.
 func (l *Layer) Weight() (n int64) {
-	for _, sp := range l.spaces {
+	for _, sp := range l.Spaces() {
 		n += sp.Writes.Bytes() + keyWeight*int64(sp.Writes.Len()) + rangeWeight*int64(len(sp.Deleted))
 	}
 	return n
 }
 
-// Apply makes the writes of a set, which must not be changed any more.
-func (l *Layer) Apply(set *Set) {
-	for _, sp := range set.spaces {
+// Apply makes the writes of a set, or of the layer above, which must not be changed any more.
+func (l *Layer) Apply(spaces []*Space) {
+	for _, sp := range spaces {
 		to := l.space(sp.Name)
 		for _, d := range sp.Deleted {
 			to.deleteRange(d)

@@ -68,7 +68,7 @@ func TestLayerModel(t *testing.T) {
 				change(r, set, model)
 			}
 			bytes := set.AppendTo(nil)
-			layer.Apply(set)
+			layer.Apply(set.Spaces())
 			if err := read.Read(bytes); err != nil {
 				t.Fatal(name, err)
 			}
@@ -96,7 +96,7 @@ func TestLayerWeight(t *testing.T) {
 	} {
 		s := New(l.Over(base{tree: tree.New()}))
 		write(s)
-		l.Apply(s)
+		l.Apply(s.Spaces())
 		if w := l.Weight(); w <= last {
 			t.Errorf("weight %d after %d", w, last)
 		} else {

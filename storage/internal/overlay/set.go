@@ -51,6 +51,19 @@ func (s *Set) Spaces() []*Space { return s.spaces }
 // Empty reports whether nothing was written.
 func (s *Set) Empty() bool { return len(s.spaces) == 0 }
 
+// Deletes reports whether the set does nothing but delete.
+func (s *Set) Deletes() bool {
+	for _, sp := range s.spaces {
+		all := sp.Writes.Scan(tree.Bounds{}, false)
+		for _, v, ok := all.Next(); ok; _, v, ok = all.Next() {
+			if v != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Keys returns how many keys and ranges the set holds.
 func (s *Set) Keys() int {
 	n := 0
