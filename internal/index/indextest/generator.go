@@ -19,7 +19,7 @@ func Pick[T any](g Generator, list ...T) T { return list[g.IntN(len(list))] }
 
 // Scalar makes a value that is no array and no object.
 func (g Generator) Scalar() any {
-	return Pick[any](g, nil, true, false, 0, 1, 5, -1, 1.5, 100000, 1e21, 1577923200000,
+	return Pick[any](g, nil, true, false, 0, 1, 5, -1, 1.5, 100000, 1e21, int64(1577923200000),
 		"", "5", "5.0", " 5 ", "1e5", "0x10", "0x5", "-1", "1", "0", "true", "null", "v5", "$1,234.50", "5 km/h", "Infinity",
 		"abc", "ABC", "aBc", "abcdef", "istanbul", "İstanbul", "ISTANBUL", "i̇stanbul", "σς", "ΣΣ", "ſtraße", "STRASSE", "Kelvin", "kelvin",
 		"2020-01-02", "2020-01-02 10:00", "2020.01.02", "17:30", "a,b", "5,abc", "[object Object]", "a\x00b", strings.Repeat("long ", 130), strings.Repeat("long ", 130)+"er")
