@@ -122,8 +122,22 @@ func (s *siftStore) page(offset, limit int) ([]doc, error) {
 	return s.list(siftdb.Query{Order: siftdb.Order{siftdb.Asc("Title")}, Offset: offset, Limit: &limit})
 }
 
-// index declares nothing as long as siftdb has no indexes to declare.
-func (s *siftStore) index() error { return nil }
+func (s *siftStore) index() error {
+	for _, x := range []struct {
+		ds   *siftdb.DataSource
+		spec siftdb.IndexSpec
+	}{
+		{s.books, siftdb.IndexSpec{Name: "isbn", Fields: []siftdb.IndexField{{Name: "ISBN"}}, Unique: true}},
+		{s.books, siftdb.IndexSpec{Name: "title", Fields: []siftdb.IndexField{{Name: "Title"}}}},
+		{s.books, siftdb.IndexSpec{Name: "year_price", Fields: []siftdb.IndexField{{Name: "Year"}, {Name: "Price"}}}},
+		{s.loans, siftdb.IndexSpec{Name: "state", Fields: []siftdb.IndexField{{Name: "State"}}}},
+	} {
+		if err := x.ds.CreateIndex(ctx, x.spec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (s *siftStore) id(id int64) int64 {
 	if id <= int64(len(s.ids)) {
