@@ -91,6 +91,15 @@ func (m *logModel) write() {
 	}
 }
 
+// flush writes the frozen layer into bbolt.
+func (m *logModel) flush() {
+	m.s.recent.flushing.Lock()
+	defer m.s.recent.flushing.Unlock() // also when a step ends the test
+	if err := m.s.flush(); err != nil {
+		m.t.Fatal(m.name, err)
+	}
+}
+
 // crash opens a copy of the files as they are, in some way.
 func (m *logModel) crash(when string) *Store {
 	return m.reopen(when, copyDir(m.t, m.dir), m.is)
@@ -194,12 +203,7 @@ func (m *logModel) step() {
 	case 0:
 		m.s.freeze()
 	case 1:
-		m.s.recent.flushing.Lock()
-		err := m.s.flush()
-		m.s.recent.flushing.Unlock()
-		if err != nil {
-			m.t.Fatal(m.name, err)
-		}
+		m.flush()
 		m.last = [2]commitlog.Position{}
 	case 2:
 		if m.r.IntN(4) == 0 {
