@@ -157,6 +157,9 @@ func sortedIDs(ids []int64) []int64 {
 // first one must not.
 func (p *indexPlan) intersection(path *plan.Path, most int) (ids []int64, ok bool, err error) {
 	for i, part := range path.Parts {
+		if i > 0 && len(ids) <= diveWorth {
+			break
+		}
 		more, fits, err := p.ids(part, 4*most)
 		switch {
 		case err != nil:
@@ -172,6 +175,9 @@ func (p *indexPlan) intersection(path *plan.Path, most int) (ids []int64, ok boo
 	}
 	return ids, len(ids) <= most, nil
 }
+
+// diveWorth is how many entries are looked at as soon as another part is asked for.
+const diveWorth = 256
 
 // common returns what two ascending lists have in common, in a.
 func common(a, b []int64) []int64 {

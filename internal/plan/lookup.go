@@ -14,7 +14,7 @@ func (p *Planner) lookup(i int, parts []*query.Probe) *Path {
 	if !ok || x.Hashed && !l.AllWhole() {
 		return nil
 	}
-	return p.dive(&Path{Kind: BySpans, Index: i, Spans: l.Spans, Exact: l.Exact, For: used[:l.Used], Equal: l.Equal, Fold: x.Bound.Def().IgnoreCase})
+	return p.dive(&Path{Kind: BySpans, Index: i, Spans: l.Spans, Exact: l.Exact, For: used[:l.Used], Equal: l.Equal})
 }
 
 // conditions returns those on the first fields of an index, the narrowest on each.

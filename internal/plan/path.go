@@ -55,8 +55,8 @@ type Path struct {
 	Reverse bool
 	Equal   int
 	Prefix  int // how much of its keys is the same
-	// Fold says that the index ignores case, Grams that it is one of trigrams.
-	Fold, Grams bool
+	// Grams says that the index is one of trigrams.
+	Grams bool
 }
 
 // diveKeys is how many keys a dive counts.
@@ -160,7 +160,7 @@ func (p *Planner) best(paths []*Path) *Path {
 			next = path
 		}
 	}
-	if next == nil || best.Rows < intersectFrom || next.Kind == ByID || next.Rows > 4*best.Rows || sharesCondition(best, next) {
+	if next == nil || best.Rows < intersectFrom || next.Kind == ByID || next.AtLeast || next.Rows > 4*best.Rows || sharesCondition(best, next) {
 		return best
 	}
 	return &Path{Kind: Intersect, Parts: []*Path{best, next}, Rows: best.Rows, AtLeast: best.AtLeast, For: append(best.For[:len(best.For):len(best.For)], next.For...)}
