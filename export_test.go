@@ -65,6 +65,7 @@ func RunsOf(db *DB, entries int) {
 
 // SortsFrom has indexes of more than some entries sorted as a whole.
 func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
+
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
