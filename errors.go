@@ -26,8 +26,8 @@ var (
 	ErrInvalidQuery = errs.Sentinel(errs.InvalidQuery, "invalid query")
 	// ErrInvalidInput: data or an argument that cannot be stored.
 	ErrInvalidInput = errs.Sentinel(errs.InvalidInput, "invalid input")
-	// ErrConflict: an IfChanged condition failed, or a write was overtaken by
-	// others three times.
+	// ErrConflict: an IfChanged condition failed, a unique index has the value of
+	// another entry, or a write was overtaken by others three times.
 	ErrConflict = errs.Sentinel(errs.Conflict, "conflict")
 	// ErrDenied: the access rules of a data source do not grant the operation, which
 	// Error.Operation names.
