@@ -93,7 +93,7 @@ func TestPipelinesAgree(t *testing.T) {
 		seed := uint64(time.Now().UnixNano()) + uint64(run)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			w := newColumnTwins(t, seed, siftdb.Limits{QueryBytes: []int{0, 0, 3000, 30_000}[run]})
+			w := newColumnTwins(t, seed, 0, siftdb.Limits{QueryBytes: []int{0, 0, 3000, 30_000}[run]})
 			rows := []any{}
 			for range 100 + w.rnd.IntN(300) {
 				rows = append(rows, w.row())

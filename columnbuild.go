@@ -41,7 +41,7 @@ func (db *DB) askColumns(set *columnSet, numbers []uint16, count int64) *columnB
 		if set.table.Load().Has(n) {
 			continue
 		}
-		u := set.known[n]
+		u := set.column(n)
 		if count < u.large/2 {
 			u.large, u.wait, u.size = 0, 0, 0
 		}
@@ -114,7 +114,7 @@ func (db *DB) runBuild(b *columnBuild) {
 	c.builds--
 	b.set.building = nil
 	for _, n := range b.numbers {
-		u := b.set.known[n]
+		u := b.set.column(n)
 		if u.asked, u.served = 0, 0; err != nil {
 			u.wait = min(2*max(u.wait, columnWait), columnWaitLarge)
 		}
@@ -126,6 +126,7 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 	rd := (&DataSource{db: &DB{core: db.core, inner: true}, id: b.set.id}).read()
 	defer rd.close()
 	builder := column.NewBuilder(b.numbers)
+	defer builder.Wait()
 	rows, last := 0, int64(-1)
 	for done := false; !done; {
 		err := rd.slice(ctx, func(r storage.Reader) (err error) {
@@ -139,7 +140,9 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 					return true, nil
 				}
 				b.rows = int64(rows)
-				return db.columns.grow(b, builder), ctx.Err()
+				more := db.columns.grow(b, builder)
+				builder.Flush()
+				return more, ctx.Err()
 			})
 			return err
 		})
@@ -148,6 +151,7 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 		}
 		done = done || len(builder.Numbers()) == 0
 	}
+	builder.Flush()
 	if b.rows = max(int64(rows), 1); !db.columns.grow(b, builder) {
 		return nil, nil
 	}
@@ -176,7 +180,7 @@ func (c *columnCache) grow(b *columnBuild, builder *column.Builder) bool {
 			return false
 		}
 		builder.Drop(largest)
-		u := b.set.known[largest]
+		u := b.set.column(largest)
 		u.size = min(int(float64(most)*float64(max(b.count, b.rows))/float64(b.rows)), c.limit) // once it is complete
 		u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
 		if size > c.limit {

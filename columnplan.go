@@ -143,15 +143,15 @@ func (rd *reading) table(ctx context.Context, needs func(storage.Reader) (column
 		}
 		return err
 	}
-	for asked := false; ; {
+	for asked, tries := false, 0; ; tries++ {
 		if err := rd.slice(ctx, look); err != nil || n.refused() {
 			return false, err
 		}
 		switch {
 		case why == columnsThere:
 			return true, nil
-		case why == columnsAhead: // the next slice is not behind
-		case why == columnsFar || asked:
+		case why == columnsAhead && tries < 10: // the next slice is not behind, unless somebody was quicker again
+		case why != columnsMissing || asked:
 			return false, nil
 		default:
 			asked = true

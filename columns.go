@@ -55,6 +55,16 @@ type columnUse struct {
 	large        int64 // how many entries there were when it was larger than the limit
 }
 
+// column returns what is known of the use of a column.
+func (s *columnSet) column(number uint16) *columnUse {
+	u := s.known[number]
+	if u == nil {
+		u = &columnUse{}
+		s.known[number] = u
+	}
+	return u
+}
+
 // columnsFrom is how many entries a data source must have for its columns to be held.
 const columnsFrom = 1000
 
@@ -93,11 +103,7 @@ func (c *columnCache) use(id int64, numbers []uint16) *columnSet {
 	t := set.table.Load()
 	c.uses++
 	for _, n := range numbers {
-		u := set.known[n]
-		if u == nil {
-			u = &columnUse{}
-			set.known[n] = u
-		}
+		u := set.column(n)
 		if u.before, u.last = u.last, c.uses; t.Has(n) {
 			if u.served++; u.served == columnSettled {
 				u.wait = 0
@@ -118,7 +124,7 @@ func (c *columnCache) keep(set *columnSet, t *column.Table) {
 	}
 	for _, n := range was.Numbers() {
 		if !t.Has(n) {
-			set.known[n].asked = 0
+			set.column(n).asked = 0
 		}
 	}
 	c.store(set, t)
@@ -167,7 +173,7 @@ func (c *columnCache) fits(more int, since int64) bool {
 	left := c.bytes + more
 	for _, set := range c.sources {
 		for _, n := range set.table.Load().Numbers() {
-			if set.known[n].last < since {
+			if set.column(n).last < since {
 				left -= set.table.Load().ColumnSize(n)
 			}
 		}
@@ -179,7 +185,7 @@ func (c *columnCache) fits(more int, since int64) bool {
 func (c *columnCache) oldest(since int64) (set *columnSet, number uint16) {
 	for _, s := range c.sources {
 		for _, n := range s.table.Load().Numbers() {
-			if u := s.known[n]; u.last < since {
+			if u := s.column(n); u.last < since {
 				set, number, since = s, n, u.last
 			}
 		}
@@ -189,8 +195,8 @@ func (c *columnCache) oldest(since int64) (set *columnSet, number uint16) {
 
 // drop gives a column up.
 func (c *columnCache) drop(set *columnSet, number uint16) {
-	t, u := set.table.Load(), set.known[number]
-	u.asked, u.served, u.size = 0, 0, t.ColumnSize(number)
+	t, u := set.table.Load(), set.column(number)
+	u.asked, u.served, u.size = 0, 0, t.BareSize(number)
 	u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
 	c.store(set, t.Without(number))
 }

@@ -27,10 +27,10 @@ type columnTwins struct {
 	scanned *siftdb.DataSource
 }
 
-func newColumnTwins(t *testing.T, seed uint64, limits siftdb.Limits) *columnTwins {
+func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits) *columnTwins {
 	t.Helper()
 	twins := &columnTwins{t: t, rnd: rand.New(rand.NewPCG(seed, 7))}
-	for i, bytes := range []int{0, -1} {
+	for i, bytes := range []int{budget, -1} {
 		options := newClock().options()
 		options.ColumnBytes, options.Limits = bytes, limits
 		db := memoryDB(t, options)
@@ -196,7 +196,7 @@ func TestColumnsAgree(t *testing.T) {
 		seed := base + uint64(run)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			w := newColumnTwins(t, seed, siftdb.Limits{})
+			w := newColumnTwins(t, seed, []int{0, 0, 70 << 10, 40 << 10}[run], siftdb.Limits{})
 			rows := []any{}
 			for range 100 + w.rnd.IntN(500) {
 				rows = append(rows, w.row())
@@ -232,7 +232,7 @@ func TestColumnsStay(t *testing.T) {
 		seed := uint64(time.Now().UnixNano()) + uint64(run)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
-			w := newColumnTwins(t, seed, siftdb.Limits{})
+			w := newColumnTwins(t, seed, 0, siftdb.Limits{})
 			rows := []any{}
 			for range 400 {
 				rows = append(rows, w.row())
@@ -319,6 +319,56 @@ func TestColumnsUnderWriters(t *testing.T) {
 		stop()
 		wg.Wait()
 	})
+}
+
+// TestColumnsUnderPressure has several read and one write while columns come and go for lack of
+// memory: the two halves of a commit are always seen together.
+func TestColumnsUnderPressure(t *testing.T) {
+	db := memoryDB(t, &siftdb.Options{ColumnBytes: 200 << 10})
+	ds := numbered(t, db, 3000)
+	must[int64](t)(ds.UpdateWhere(ctx, `{}`, siftdb.Patch{Set: siftdb.M{"x": 0, "y": 0, "z": "text"}}))
+	ids := entryIDs(t, ds)
+	running, stop := context.WithCancel(ctx)
+	var readers, writer sync.WaitGroup
+	writer.Go(func() {
+		for i := 0; running.Err() == nil; i++ {
+			a, b := ids[i*7%1500], ids[1500+i*11%1500]
+			c := siftdb.Commit{Append: new(true), Extend: true, Entries: []siftdb.CommitEntry{{ID: a, Data: siftdb.M{"x": i, "y": i}}, {ID: b, Data: siftdb.M{"x": i, "y": i, "z": fmt.Sprint("text ", i)}}}}
+			if _, err := ds.Commit(ctx, c); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for g := range 3 {
+		rnd := rand.New(rand.NewPCG(uint64(g), 2))
+		readers.Go(func() {
+			for range 60 {
+				from := rnd.IntN(200)
+				var err error
+				n := int64(0)
+				switch rnd.IntN(4) {
+				case 0:
+					n, err = ds.Count(ctx, siftdb.Query{Where: fmt.Sprintf(`{"$or":[{"x":{"$lt":%d}},{"y":{"$gte":%d}}]}`, from, from)})
+					n -= 3000
+				case 1:
+					n, err = ds.Count(ctx, siftdb.Query{Where: fmt.Sprintf(`{"x":{"$lt":%d},"y":{"$gte":%d}}`, from, from)})
+				case 2:
+					var list []*siftdb.Entry
+					list, err = ds.Find(ctx, siftdb.Query{Where: `{"z":{"$iLike":"%TEXT%"}}`, Order: siftdb.Order{siftdb.Desc("n")}, Offset: 2990})
+					n = int64(len(list)) - 10
+				case 3:
+					_, err = ds.Aggregate(ctx, `[{"$group":{"_id":"$data.z","n":{"$sum":"$data.n"}}}]`, siftdb.Query{})
+				}
+				if err != nil || n != 0 {
+					t.Errorf("%d entries too many, %v", n, err)
+				}
+			}
+		})
+	}
+	readers.Wait()
+	stop()
+	writer.Wait()
 }
 
 // TestColumnsExplained asks how queries are answered before their columns are held, and after.

@@ -46,7 +46,7 @@ func TestLargeReads(t *testing.T) {
 	if testing.Short() {
 		n = 50_000
 	}
-	s := newSite(t, Options{})
+	s := newSiteOf(t, siftdb.Options{ColumnBytes: -1}, Options{}) // what columns take stays, and is bounded elsewhere
 	ds := s.table(siftdb.DataSourceSpec{Name: "Large"})
 	rows := make([]any, n)
 	for i := range rows {
