@@ -69,6 +69,9 @@ const fewRows = 1000
 // fewProposals is how many proposals are never too many.
 const fewProposals = 32
 
+// someProposals are looked at sooner than cut by what may be many.
+const someProposals = 256
+
 // Dive counts the keys in some spans of an index, up to most. Entries under one key ascend, so
 // that from the last one seen it can be told how many there may be.
 func (p *indexPlan) Dive(i int, spans []index.Span, most int) (n int, unknown bool, err error) {
@@ -157,6 +160,9 @@ func sortedIDs(ids []int64) []int64 {
 // first one must not.
 func (p *indexPlan) intersection(path *plan.Path, most int) (ids []int64, ok bool, err error) {
 	for i, part := range path.Parts {
+		if i > 0 && (len(ids) <= fewProposals || part.AtLeast && len(ids) <= someProposals) {
+			break
+		}
 		more, fits, err := p.ids(part, 4*most)
 		switch {
 		case err != nil:

@@ -222,15 +222,6 @@ func (t *target) same(u *target) bool {
 // Path returns the name of the path, as the where wrote it.
 func (p *Probe) Path() string { return p.text }
 
-// Column returns the name of the column that a name is of, or leads into; ok is false for
-// entry fields.
-func (b *BoundName) Column() (name string, ok bool) {
-	if b.target.kind != toColumn {
-		return "", false
-	}
-	return b.target.path[0].name, true
-}
-
 // IDs returns the ids that a condition on the entry field id allows, ascending. ok is false
 // when it does not say, exact when it says no more.
 func (p *Probe) IDs() (ids []int64, exact, ok bool) {

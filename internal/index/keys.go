@@ -129,7 +129,6 @@ func (c *collector) value(v document.Value, depth int) {
 	}
 	switch v.Kind() {
 	case document.Absent, document.Null:
-		c.set.traits |= Null
 		c.add(v, nothing)
 	case document.Array:
 		c.set.traits |= Multi

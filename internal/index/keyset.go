@@ -63,8 +63,6 @@ const (
 	Mixed
 	// Many says that the entry has too many keys, and the one of the overflow instead.
 	Many
-	// Null says that a field is null or absent, or leads nowhere.
-	Null
 )
 
 // Len returns the number of keys.

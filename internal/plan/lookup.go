@@ -14,7 +14,7 @@ func (p *Planner) lookup(i int, parts []*query.Probe) *Path {
 	if !ok || x.Hashed && !l.AllWhole() {
 		return nil
 	}
-	return p.dive(&Path{Kind: BySpans, Index: i, Spans: l.Spans, Exact: l.Exact, For: used[:l.Used], Equal: l.Equal, Fold: x.Bound.Def().IgnoreCase})
+	return p.dive(&Path{Kind: BySpans, Index: i, Spans: l.Spans, Exact: l.Exact, For: used[:l.Used], Equal: l.Equal})
 }
 
 // conditions returns those on the first fields of an index, the narrowest on each.
@@ -107,6 +107,7 @@ func (p *Planner) grams(i int, part *query.Probe) *Path {
 		}
 		u.Parts = append(u.Parts, path)
 		u.Rows += path.Rows
+		u.guess += path.guess
 		u.AtLeast = u.AtLeast || path.AtLeast
 		return true
 	}
@@ -138,7 +139,7 @@ func (p *Planner) alternative(i int, spans []index.Span) *Path {
 		all.Parts = append(all.Parts[:at], append([]*Path{path}, all.Parts[at:]...)...)
 	}
 	all.Parts = all.Parts[:min(gramsUsed, len(all.Parts))]
-	all.Rows, all.AtLeast = all.Parts[0].Rows, all.Parts[0].AtLeast
+	all.Rows, all.guess, all.AtLeast = all.Parts[0].Rows, all.Parts[0].guess, all.Parts[0].AtLeast
 	if all.Rows < intersectFrom/4 || len(all.Parts) == 1 {
 		return all.Parts[0]
 	}

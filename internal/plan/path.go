@@ -45,6 +45,7 @@ type Path struct {
 	// Rows estimates how many entries it proposes; AtLeast says that they may be many more.
 	Rows    int
 	AtLeast bool
+	guess   int // Rows, or if they may be many more, what they are taken for
 	// Exact says that what it proposes matches all of the conditions.
 	Exact bool
 	// For are the conditions that it narrows by.
@@ -55,8 +56,8 @@ type Path struct {
 	Reverse bool
 	Equal   int
 	Prefix  int // how much of its keys is the same
-	// Fold says that the index ignores case, Grams that it is one of trigrams.
-	Fold, Grams bool
+	// Grams says that the index is one of trigrams.
+	Grams bool
 }
 
 // diveKeys is how many keys a dive counts.
@@ -110,6 +111,7 @@ func (p *Planner) any(parts []*query.Probe) *Path {
 		u.Parts = append(u.Parts, path)
 		u.For = append(u.For, path.For...)
 		u.Rows += path.Rows
+		u.guess += path.guess
 		u.AtLeast = u.AtLeast || path.AtLeast
 		u.Exact = u.Exact && path.Exact && part.Whole
 	}
@@ -132,7 +134,7 @@ func (p *Planner) all(parts []*query.Probe) *Path {
 		if part.Kind == query.ProbeOr {
 			add(p.any(part.Parts), 1)
 		} else if ids, exact, ok := part.IDs(); ok {
-			add(&Path{Kind: ByID, IDs: ids, Rows: len(ids), Exact: exact, For: []*query.Probe{part}}, 1)
+			add(&Path{Kind: ByID, IDs: ids, Rows: len(ids), guess: len(ids), Exact: exact, For: []*query.Probe{part}}, 1)
 		}
 	}
 	for i := range p.indexes {
@@ -160,10 +162,10 @@ func (p *Planner) best(paths []*Path) *Path {
 			next = path
 		}
 	}
-	if next == nil || best.Rows < intersectFrom || next.Kind == ByID || next.Rows > 4*best.Rows || sharesCondition(best, next) {
+	if next == nil || best.Rows < intersectFrom || next.Kind == ByID || next.AtLeast || next.Rows > 4*best.Rows || sharesCondition(best, next) {
 		return best
 	}
-	return &Path{Kind: Intersect, Parts: []*Path{best, next}, Rows: best.Rows, AtLeast: best.AtLeast, For: append(best.For[:len(best.For):len(best.For)], next.For...)}
+	return &Path{Kind: Intersect, Parts: []*Path{best, next}, Rows: best.Rows, guess: best.guess, AtLeast: best.AtLeast, For: append(best.For[:len(best.For):len(best.For)], next.For...)}
 }
 
 // Listed reports whether all that a path proposes comes from indexes, and so exists.
@@ -178,10 +180,8 @@ func (a *Path) Listed() bool {
 // else by single values.
 func (a *Path) before(b *Path) bool {
 	switch {
-	case a.AtLeast != b.AtLeast:
-		return b.AtLeast
-	case a.Rows != b.Rows:
-		return a.Rows < b.Rows
+	case a.guess != b.guess:
+		return a.guess < b.guess
 	case len(a.For) != len(b.For):
 		return len(a.For) > len(b.For)
 	}
@@ -210,6 +210,9 @@ func (p *Planner) dive(path *Path) *Path {
 		p.err = err
 		return nil
 	}
-	path.Rows, path.AtLeast = n, path.AtLeast || unknown
+	path.Rows, path.AtLeast, path.guess = n, path.AtLeast || unknown, n
+	if path.AtLeast { // a range is taken for a sixteenth
+		path.guess = max(4*diveKeys, int(p.indexes[path.Index].Stats.Entries/16))
+	}
 	return path
 }
