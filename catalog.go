@@ -20,6 +20,7 @@ type catalog struct {
 	mu      sync.RWMutex
 	sources map[int64]*source
 	heads   sync.Map // of *knownHead, by id
+	bounds  sync.Map // of *boundIndexes, by id
 }
 
 // knownHead is the head of a data source that was read last, and its stored form.
@@ -214,6 +215,7 @@ func (c *catalog) forget(id int64) {
 	defer c.mu.Unlock()
 	delete(c.sources, id)
 	c.heads.Delete(id)
+	c.bounds.Delete(id)
 }
 
 // current reports whether nothing of a cached part is behind, or ahead of, head.

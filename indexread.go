@@ -32,17 +32,17 @@ func (rd *reading) indexes(r storage.Reader) ([]*readIndex, error) {
 	if head.Indexes == "" {
 		return nil, nil
 	}
-	states, err := layout.DecodeIndexes(head.Indexes)
+	known, err := rd.ds.db.catalog.boundIndexes(src, head.Indexes)
 	if err != nil {
 		return nil, err
 	}
-	var list []*readIndex
-	for _, s := range states.List {
-		def := src.index(s.Number)
-		if s.Phase != layout.IndexReady || def == nil || src.hidesField(def) {
+	list := make([]*readIndex, 0, len(known.bound))
+	for i, s := range known.states.List {
+		bound := known.bound[i]
+		if bound == nil || src.hidesField(bound.Def()) {
 			continue
 		}
-		x := &readIndex{number: s.Number, def: def, bound: def.Bind(src.schema()), stats: statsOf(s.Counts),
+		x := &readIndex{number: s.Number, def: bound.Def(), bound: bound, stats: statsOf(s.Counts),
 			hashed: s.Cipher != 0, source: rd.ds.id, end: head.NextID}
 		if x.hasher, err = rd.ds.db.indexHasher(r, rd.ds.id, s.Cipher); err != nil {
 			return nil, err
@@ -50,6 +50,40 @@ func (rd *reading) indexes(r storage.Reader) ([]*readIndex, error) {
 		list = append(list, x)
 	}
 	return list, nil
+}
+
+// boundIndexes are the indexes of a data source, with those that are ready bound to its
+// columns; nil stands for the others. It is immutable.
+type boundIndexes struct {
+	src    *source
+	text   string // the states, as a head has them
+	states layout.Indexes
+	bound  []*index.Bound
+}
+
+// boundIndexes reads the states of the indexes of a source, and binds them. What was bound
+// last for the source in the cache is used again as long as it is that.
+func (c *catalog) boundIndexes(src *source, text string) (*boundIndexes, error) {
+	if known, ok := c.bounds.Load(src.id); ok {
+		if known := known.(*boundIndexes); known.src == src && known.text == text {
+			return known, nil
+		}
+	}
+	b := &boundIndexes{src: src, text: text}
+	var err error
+	if b.states, err = layout.DecodeIndexes(text); err != nil {
+		return nil, err
+	}
+	b.bound = make([]*index.Bound, len(b.states.List))
+	for i, s := range b.states.List {
+		if def := src.index(s.Number); s.Phase == layout.IndexReady && def != nil {
+			b.bound[i] = def.Bind(src.schema())
+		}
+	}
+	if src.veil == nil && c.cached(src.id) == src {
+		c.bounds.Store(src.id, b)
+	}
+	return b, nil
 }
 
 // hidesField reports whether a field of an index is, or lies in, a column that the veil

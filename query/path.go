@@ -22,7 +22,10 @@ type segment struct {
 func newSegment(name string) segment {
 	s := segment{name: name, index: -1}
 	_, s.numeric = toNumber(name)
-	if n, err := strconv.Atoi(name); err == nil && n >= 0 && strconv.Itoa(n) == name {
+	if name == "" || !isDigit(name[0]) {
+		return s // an error of strconv would cost memory
+	}
+	if n, err := strconv.Atoi(name); err == nil && strconv.Itoa(n) == name {
 		s.index = n
 	}
 	return s
