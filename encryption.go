@@ -242,6 +242,11 @@ func (db *DB) seal(ctx context.Context, id int64, anew bool) error {
 		if err != nil {
 			return err
 		}
+		if keys.Target == 0 {
+			if err := st.withoutTrigrams(); err != nil {
+				return err
+			}
+		}
 		if keys.Target == 0 || anew {
 			next := k
 			if next.Number = keys.Free(); next.Number == 0 {

@@ -337,3 +337,27 @@ func TestUnfinishedIndex(t *testing.T) {
 		}
 	}
 }
+
+// TestTrigramsOrEncryption: a data source has trigram indexes, or is encrypted.
+func TestTrigramsOrEncryption(t *testing.T) {
+	ds := table(t, memoryDB(t, &siftdb.Options{Keys: oneKey}), "texts", `{"text": "something to be found"}`)
+	spec := siftdb.IndexSpec{Name: "by text", Trigram: true, Fields: []siftdb.IndexField{{Name: "text"}}}
+	create(t, ds, spec)
+	encrypted := siftdb.DataSourceUpdate{Encrypted: new(true)}
+	if _, err := ds.Update(ctx, encrypted); !errors.Is(err, siftdb.ErrInvalidInput) || !strings.Contains(err.Error(), `"by text"`) {
+		t.Fatalf("encrypting with a trigram index: %v", err)
+	}
+	if info := must[siftdb.DataSourceInfo](t)(ds.Info(ctx)); info.Encrypted {
+		t.Fatal("it is encrypted")
+	}
+	if err := ds.DropIndex(ctx, spec.Name); err != nil {
+		t.Fatal(err)
+	}
+	must[siftdb.DataSourceInfo](t)(ds.Update(ctx, encrypted))
+	if err := ds.CreateIndex(ctx, spec); !errors.Is(err, siftdb.ErrInvalidInput) {
+		t.Fatalf("a trigram index of an encrypted data source: %v", err)
+	}
+	if list := must[[]siftdb.IndexInfo](t)(ds.ListIndexes(ctx)); len(list) > 0 {
+		t.Fatalf("there is %v", list)
+	}
+}

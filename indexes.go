@@ -73,7 +73,8 @@ func sameDef(a, b *index.Def) bool {
 // left as it is; one of that name and another declaration is ErrConflict.
 //
 // A unique index over entries that have a value in common is ErrConflict, which names two of
-// them, and leaves no index.
+// them, and leaves no index. A trigram index of an encrypted data source is ErrInvalidInput, and
+// so is encrypting one that has such an index.
 func (ds *DataSource) CreateIndex(ctx context.Context, spec IndexSpec) error {
 	def, err := spec.def()
 	if err != nil {
@@ -248,6 +249,9 @@ func (st *sourceTx) newIndex(def *index.Def) (*keptIndex, error) {
 	if err != nil {
 		return nil, err
 	}
+	if keys.Target != 0 && def.Trigram {
+		return nil, trigramsTell(st.id, def.Name)
+	}
 	if x.states.Top == layout.MaxIndex {
 		return nil, errs.New(errs.TooLarge, "data source %d has used up the numbers of indexes", st.id)
 	}
@@ -259,6 +263,27 @@ func (st *sourceTx) newIndex(def *index.Def) (*keptIndex, error) {
 	x.states.List = append(x.states.List, k.state)
 	x.kept = append(x.kept, k)
 	return k, nil
+}
+
+// trigramsTell refuses a trigram index of an encrypted data source: which texts have which
+// trigrams in common would be seen in the file, though not the trigrams.
+func trigramsTell(source int64, name string) error {
+	return &Error{Code: errs.InvalidInput, DataSourceID: source, Message: "trigram index " + quoted(name) + " of data source " +
+		itoa(source) + " would show in the file how alike encrypted texts are: a data source has either"}
+}
+
+// withoutTrigrams makes sure that no index is a trigram index.
+func (st *sourceTx) withoutTrigrams() error {
+	x, err := st.indexes()
+	if err != nil || x == nil {
+		return err
+	}
+	for _, k := range x.kept {
+		if k.def.Trigram {
+			return trigramsTell(st.id, k.def.Name)
+		}
+	}
+	return nil
 }
 
 // defineIndex stores the definition of an index.

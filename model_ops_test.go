@@ -2,6 +2,7 @@ package siftdb_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,7 +55,14 @@ func (m *machine) encrypt(ds *siftdb.DataSource) {
 	}
 	change := siftdb.DataSourceUpdate{Encrypted: new(m.rng.IntN(2) == 0)}
 	m.log("encrypt %d: %v", ds.ID(), *change.Encrypted)
+	list, err := ds.ListIndexes(ctx)
+	m.must(err)
+	trigrams := slices.ContainsFunc(list, func(x siftdb.IndexInfo) bool { return x.Trigram })
 	info, err := ds.Update(ctx, change)
+	if trigrams && *change.Encrypted {
+		m.equal("encrypted with a trigram index", true, errors.Is(err, siftdb.ErrInvalidInput))
+		return
+	}
 	m.must(err)
 	m.equal("encrypted", *change.Encrypted, info.Encrypted)
 	again, err := m.db.DataSourceByName(ctx, info.Name, siftdb.Scope{})
@@ -350,7 +358,14 @@ func (m *machine) index(ds *siftdb.DataSource) {
 		spec = siftdb.IndexSpec{Name: spec.Name, Fields: []siftdb.IndexField{{Name: "a"}}, Trigram: true}
 	}
 	m.log("create index %v of %d", spec, ds.ID())
-	if err := ds.CreateIndex(ctx, spec); !isConflict(err) || !slices.ContainsFunc(list, func(x siftdb.IndexInfo) bool { return x.Name == spec.Name }) {
+	err = ds.CreateIndex(ctx, spec)
+	if spec.Trigram && errors.Is(err, siftdb.ErrInvalidInput) {
+		info, failed := ds.Info(ctx)
+		m.must(failed)
+		m.equal("encrypted, so no trigrams", true, info.Encrypted)
+		return
+	}
+	if !isConflict(err) || !slices.ContainsFunc(list, func(x siftdb.IndexInfo) bool { return x.Name == spec.Name }) {
 		m.must(err)
 	}
 }
