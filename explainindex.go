@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/siftdb/siftdb/internal/plan"
-	"github.com/siftdb/siftdb/storage"
 )
 
 // prepareExplain binds the finder and chooses how it would find its entries.
@@ -19,29 +18,17 @@ func (f *finder) prepareExplain(ctx context.Context) error {
 	if _, _, err := f.byIndex(ctx); err != nil || f.joins == nil {
 		return err
 	}
-	for _, run := range f.joins.runs {
-		if err := run.prepareExplain(ctx); err != nil {
-			return err
+	for _, run := range f.joins.runs { // of a required one, as narrowRequired
+		if run.c.Required && f.rd.chosen == nil {
+			continue
 		}
-	}
-	return nil
-}
-
-// prepareExplain looks for an index by which joined entries are found.
-func (run *joinRun) prepareExplain(ctx context.Context) error {
-	if run.c.Required {
-		return nil
-	}
-	return run.rd.slice(ctx, func(r storage.Reader) error {
-		indexes, err := run.rd.indexes(r)
+		_, name, err := run.indexed(ctx)
 		if err != nil {
 			return err
 		}
-		if i := run.joinIndex(indexes); i >= 0 {
-			run.indexName = indexes[i].def.Name
-		}
-		return nil
-	})
+		run.indexName = name
+	}
+	return nil
 }
 
 // source returns the step of a plan that reads the query's own entries.

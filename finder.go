@@ -125,6 +125,9 @@ func (f *finder) begin(ctx context.Context) error {
 	if err := f.rd.slice(ctx, f.bind); err != nil {
 		return err
 	}
+	if err := f.narrowRequired(ctx); err != nil {
+		return err
+	}
 	return f.joins.prepare(ctx)
 }
 

@@ -216,6 +216,15 @@ func (run *joinRun) fetch(ctx context.Context, rows []int32) error {
 	return err
 }
 
+// forget forgets all parents and groups.
+func (run *joinRun) forget() {
+	run.refs, run.ends = run.refs[:0], run.ends[:0]
+	clear(run.groups)
+	run.list = run.list[:0]
+	run.noted = 0
+	_ = run.hold(-run.held)
+}
+
 // reset forgets the parents, and what was read for them alone.
 func (run *joinRun) reset() {
 	run.refs, run.ends = run.refs[:0], run.ends[:0]

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/index"
+	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -34,6 +36,78 @@ func (run *joinRun) narrowByIndex(ctx context.Context) error {
 		}
 		return run.rd.propose(r, ids, false, true)
 	})
+}
+
+// narrowRequired lets required joins read few entries: where indexes propose few of the parents,
+// the keys of these are noted, and looked up in an index on what the joined entries are joined
+// by. Whatever else is joined by other keys no parent asks for.
+func (f *finder) narrowRequired(ctx context.Context) error {
+	for _, run := range f.joins.runs {
+		if i, _, err := run.indexed(ctx); err != nil || i < 0 || !run.c.Required {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		if _, _, err := f.byIndex(ctx); err != nil || f.rd.chosen == nil {
+			return err
+		}
+		noted, err := f.noteProposed(ctx, run)
+		if err == nil && noted {
+			err = run.narrowByIndex(ctx)
+		}
+		if err != nil {
+			return run.c.fault(err)
+		}
+		run.forget()
+	}
+	return nil
+}
+
+// indexed returns the index by which joined entries can be looked up, with its name; -1 when
+// there is none.
+func (run *joinRun) indexed(ctx context.Context) (i int, name string, err error) {
+	err = run.rd.slice(ctx, func(r storage.Reader) error {
+		indexes, err := run.rd.indexes(r)
+		if err != nil {
+			return err
+		}
+		if i = run.joinIndex(indexes); i >= 0 {
+			name = indexes[i].def.Name
+		}
+		return nil
+	})
+	return i, name, err
+}
+
+// noteProposed takes down the keys of the parents that indexes propose, and that match. It
+// reports false where one of them cannot be tested: whoever reads them in earnest tells why.
+func (f *finder) noteProposed(ctx context.Context, run *joinRun) (ok bool, err error) {
+	places := f.rd.chosen.places
+	var rec layout.Record
+	for ok = true; ok && len(places) > 0; {
+		err := f.rd.slice(ctx, func(r storage.Reader) error {
+			for b := newBudget(); ok && len(places) > 0 && !b.spent(); places = places[1:] {
+				found, err := history.StateAt(r, f.rd.ds.id, places[0].id, f.rd.st.commit, &rec)
+				if err != nil {
+					return err
+				}
+				if !found || !f.rd.see(&rec) {
+					continue
+				}
+				match, err := f.m.match(&rec)
+				if match && err == nil {
+					err = run.note(&f.m.rec)
+				}
+				ok = err == nil
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return ok, nil
 }
 
 // joinIndex returns the index on the first name that entries are joined by, -1 when there is
