@@ -30,6 +30,25 @@ type indexPlan struct {
 	filter  *plan.Path // to the entries that may match; nil when there is none
 	sorted  *plan.Path // to them in the order wanted; nil when there is none
 	most    int        // proposals from which a scan is quicker
+	dives   []dive
+}
+
+// dive is what a dive into some spans of an index found, where that was all there is: whoever
+// follows the path need not go there again.
+type dive struct {
+	index int
+	spans []index.Span
+	ids   []int64
+}
+
+// dived returns what a dive found that went to the end of some spans.
+func (p *indexPlan) dived(i int, spans []index.Span) (ids []int64, ok bool) {
+	for _, d := range p.dives {
+		if d.index == i && len(d.spans) == len(spans) && len(spans) > 0 && &d.spans[0] == &spans[0] {
+			return d.ids, true
+		}
+	}
+	return nil, false
 }
 
 // scanned is how many entries a scan passes in the time in which one is got by its id.
@@ -75,17 +94,16 @@ const someProposals = 256
 // Dive counts the keys in some spans of an index, up to most. Entries under one key ascend, so
 // that from the last one seen it can be told how many there may be.
 func (p *indexPlan) Dive(i int, spans []index.Span, most int) (n int, unknown bool, err error) {
-	var first, last int64
+	var ids []int64
 	err = p.walk(i, spans, func(id int64) bool {
-		if n++; n == 1 {
-			first = id
-		}
-		last = id
-		return n <= most
+		ids = append(ids, id)
+		return len(ids) <= most
 	})
-	if err != nil || n <= most {
+	if n = len(ids); err != nil || n <= most {
+		p.dives = append(p.dives, dive{i, spans, ids})
 		return n, false, err
 	}
+	first, last := ids[0], ids[n-1]
 	if end := p.indexes[i].end; len(spans) == 1 && spans[0].Whole && last > first {
 		return int(float64(n) * float64(end-first) / float64(last-first)), false, nil
 	}
@@ -132,6 +150,10 @@ func (p *indexPlan) ids(path *plan.Path, most int) (ids []int64, ok bool, err er
 		return p.intersection(path, most)
 	default:
 		full, over := most, false
+		if found, ok := p.dived(path.Index, path.Spans); ok {
+			ids = slices.Clone(found)
+			break
+		}
 		if len(path.Spans) > most { // each takes as long as an entry
 			return nil, false, nil
 		}
