@@ -178,6 +178,10 @@ func contents(t *testing.T, db *siftdb.DB) []string {
 	return out
 }
 
+// leaves are the operations that leave keys of former indexes, which go later: a fault there is
+// nobody's who has been told that the operation is done.
+var leaves = map[string]bool{"drop an index": true, "replace in parts": true}
+
 // TestEveryCallFails makes every storage call of every operation fail once, in
 // every way: the database is then as before or as after, never between, and the
 // next call works or says that the database is read-only.
@@ -225,7 +229,7 @@ func TestEveryCallFails(t *testing.T) {
 					now := contents(t, db)
 					isBefore, isAfter := cmp.Equal(now, before), cmp.Equal(now, after)
 					switch {
-					case hits > 0 && err == nil && name != "check" && name != "drop an index": // what is left of that goes later
+					case hits > 0 && err == nil && name != "check" && !(isAfter && leaves[name]):
 						t.Fatalf("%v of call %d of %d is not told", mode, n, calls)
 					case !isBefore && !isAfter:
 						t.Fatalf("%v of call %d of %d leaves something between: %s", mode, n, calls, cmp.Diff(before, now))
