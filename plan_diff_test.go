@@ -166,7 +166,7 @@ func (w *planWorld) query() siftdb.Query {
 	case 0:
 		q.Where = nil
 	case 1:
-		q.Where = siftdb.M{"id": siftdb.M{"$in": []any{w.ids[0], w.ids[len(w.ids)-1], 1 << 40, "x", nil, -3}}}
+		q.Where = siftdb.M{"id": siftdb.M{"$in": []any{w.ids[0], w.ids[len(w.ids)-1], int64(1) << 40, "x", nil, -3}}}
 	case 2:
 		q.Where = siftdb.M{"$or": []any{siftdb.M{"id": w.ids[w.g.IntN(len(w.ids))]}, w.g.Where(1)}}
 	case 3:
