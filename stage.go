@@ -38,7 +38,7 @@ func (ds *DataSource) stage(ctx context.Context, g *gathered, b bulkWrite, opts 
 	if err := db.sweepStaged(ctx); err != nil {
 		return result, err
 	}
-	s := &staging{ds: ds, t: &tx{db: db, opts: opts}}
+	s := &staging{ds: ds, t: &tx{db: db, opts: opts, staged: true}}
 	db.unswept.Store(true) // as long as there is a mark
 	commit, err := s.run(ctx, g, b)
 	if err != nil {
@@ -110,6 +110,7 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 		return 0, err
 	}
 	err = s.step(ctx, func(t *tx) error {
+		t.staged = false
 		st := t.sources[s.ds.id]
 		if b.replace {
 			if err := st.removeAll(nil, nil); err != nil {

@@ -31,6 +31,7 @@ type tx struct {
 	dirty   bool // the counters of the store moved
 	tested  bool // the condition of the options has been tested
 	sends   bool // there is something new in the outbox
+	staged  bool // it is one of a bulk write in several transactions, and not the last
 	indexes bool // there is something to do for indexes
 	ids     bool // a conflict may tell which entries it is between
 }
