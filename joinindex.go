@@ -43,10 +43,14 @@ func (run *joinRun) narrowByIndex(ctx context.Context) error {
 // by. Whatever else is joined by other keys no parent asks for.
 func (f *finder) narrowRequired(ctx context.Context) error {
 	for _, run := range f.joins.runs {
-		if i, _, err := run.indexed(ctx); err != nil || i < 0 || !run.c.Required {
-			if err != nil {
-				return err
-			}
+		if !run.c.Required {
+			continue
+		}
+		i, _, err := run.indexed(ctx)
+		if err != nil {
+			return run.c.fault(err)
+		}
+		if i < 0 {
 			continue
 		}
 		if _, _, err := f.byIndex(ctx); err != nil || f.rd.chosen == nil {

@@ -19,10 +19,10 @@ import (
 // entries.
 //
 // There are three ways to the joined entries. readAll reads every one into groups,
-// once, when parents come in batches or may be dropped. readWanted reads them too
+// once, when parents come in batches or may be dropped. readNoted reads them too
 // and keeps those that the parents at hand ask for. readByID gets them one by one,
 // where the pair is with the entry field id and few are wanted. narrowByIndex makes
-// readNoted look at few where there is an index.
+// readNoted look at few where there is an index, and narrowRequired makes readAll.
 type joinRun struct {
 	*joiner
 	c       *compiledJoin
