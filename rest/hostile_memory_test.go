@@ -3,7 +3,7 @@ package rest
 import (
 	"io"
 	"net/http/httptest"
-	"runtime/debug"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -20,6 +20,13 @@ func repeated(part string, size int) io.Reader {
 	return io.MultiReader(list...)
 }
 
+// heldSize is how many bytes live objects take: how much garbage there is besides depends on
+// how busy the machine is.
+func heldSize() int64 {
+	runtime.GC()
+	return heapSize()
+}
+
 // TestHostileMemory: text that takes little room and says much takes some multiple of itself in
 // memory, and no more. SIFTDB_HOSTILE_MIB makes it more text.
 func TestHostileMemory(t *testing.T) {
@@ -27,16 +34,15 @@ func TestHostileMemory(t *testing.T) {
 	if n := mebibytes("SIFTDB_HOSTILE_MIB", 0); n > 0 {
 		size = n
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(20)) // little garbage
 	for _, c := range []struct {
 		what, target, head, part, tail string
 		status                         int
 		most                           int64 // multiple of the body
 	}{
-		{"a row of empty arrays", "PUT /v1/data-sources/1/data", `{"a":[`, "[],", `[]]}`, 201, 12},
-		{"columns", "POST /v1/data-sources", `{"name":"x","columns":[`, `"a",`, `"a"]}`, 201, 14},
-		{"a commit of empty rows", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"append":true,"entries":[`, `{"data":{}},`, `{"data":{}}]}`, 200, 10},
-		{"a commit that deletes one entry many times", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"entries":[],"append":true,"delete":[`, `1,`, `1]}`, 200, 6},
+		{"a row of empty arrays", "PUT /v1/data-sources/1/data", `{"a":[`, "[],", `[]]}`, 201, 10},
+		{"columns", "POST /v1/data-sources", `{"name":"x","columns":[`, `"a",`, `"a"]}`, 201, 12},
+		{"a commit of empty rows", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"append":true,"entries":[`, `{"data":{}},`, `{"data":{}}]}`, 200, 6},
+		{"a commit that deletes one entry many times", "POST /v1/data-sources/1/commit", `{"returnEntries":false,"entries":[],"append":true,"delete":[`, `1,`, `1]}`, 200, 2},
 	} {
 		s := fileSite(t, Options{})
 		s.table(siftdb.DataSourceSpec{Name: "Rows"}, `{"old": 1}`)
@@ -46,7 +52,7 @@ func TestHostileMemory(t *testing.T) {
 		r.Header.Set("Auth-token", orgToken)
 		r.Header.Set("Content-Type", "application/json")
 		w := &sink{header: map[string][]string{}}
-		peak := growth(heapSize, func() { s.handler.ServeHTTP(w, r) })
+		peak := growth(heldSize, func() { s.handler.ServeHTTP(w, r) })
 		if w.status != c.status {
 			t.Errorf("%s: status %d", c.what, w.status)
 		}

@@ -250,7 +250,7 @@ func (w *writer) close() fault {
 		return tooBig
 	}
 	width, code := footerWidth(size, len(ends))
-	buf := slices.Grow(w.buf, (len(ends)+1)*width+len(ends)*colBytes+1)
+	buf := grown(w.buf, (len(ends)+1)*width+len(ends)*colBytes+1)
 	if width == 1 {
 		for _, end := range ends {
 			buf = append(buf, byte(end))
@@ -278,6 +278,17 @@ func (w *writer) close() fault {
 	}
 	w.frames = w.frames[:len(w.frames)-1]
 	return noFault
+}
+
+// grown is buf with room for n more bytes. Where much is added at once, as to a long array, it
+// is little more than that, for the document is then about complete.
+func grown(buf []byte, n int) []byte {
+	const much = 1 << 20
+	if n < much || cap(buf)-len(buf) >= n {
+		return slices.Grow(buf, n)
+	}
+	need := len(buf) + n
+	return append(make([]byte, 0, need+need/64), buf...)
 }
 
 // dropRepeats rewrites an object in which keys came more than once: the last value stands in
