@@ -1,13 +1,10 @@
 package siftdb
 
 import (
-	"bytes"
 	"math"
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/internal/sealed"
-	"github.com/siftdb/siftdb/storage"
 )
 
 // copy returns what a write has come to with indexes, for its next transaction.
@@ -74,38 +71,4 @@ func (st *sourceTx) swapIndexes() error {
 	}
 	st.t.indexes = true
 	return nil
-}
-
-// sweepKeysOf removes some keys from indexes that a bulk write has left behind: of entries
-// whose ids were not given out, and of numbers that were not. It returns the key to go on
-// from, nil at the end.
-func sweepKeysOf(w storage.Writer, id int64, head layout.Head, from []byte) (next []byte, err error) {
-	states, err := layout.DecodeIndexes(head.Indexes)
-	if err != nil {
-		return nil, err
-	}
-	counts := make(map[int64]bool)
-	for _, s := range states.List {
-		counts[s.Number] = true
-	}
-	n, looked := 0, 0
-	lo, hi := layout.Prefix(id)
-	if from != nil {
-		lo = from
-	}
-	c := sealed.Raw(w).Scan(layout.Index, lo, hi, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
-			return bytes.Clone(key), nil
-		}
-		number, _, entry, _ := layout.IndexParts(key)
-		if entry < head.NextID && counts[number] {
-			continue
-		}
-		n++
-		if err := w.Delete(layout.Index, key); err != nil {
-			return nil, err
-		}
-	}
-	return nil, c.Err()
 }
