@@ -186,7 +186,7 @@ func (db *DB) sweepIndex(ctx context.Context, id, number int64) error {
 			return nil
 		}
 		from, to := layout.IndexRange(id, number)
-		c := st.t.w.Scan(layout.Index, from, to, false)
+		c := sealed.Raw(st.t.w).Scan(layout.Index, from, to, false)
 		n := 0
 		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
 			if n++; n > sweepKeys {

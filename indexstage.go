@@ -94,7 +94,7 @@ func sweepKeysOf(w storage.Writer, id int64, head layout.Head, from []byte) (nex
 		lo = from
 	}
 	c := sealed.Raw(w).Scan(layout.Index, lo, hi, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
 		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
 			return bytes.Clone(key), nil
 		}
@@ -102,10 +102,35 @@ func sweepKeysOf(w storage.Writer, id int64, head layout.Head, from []byte) (nex
 		if entry < head.NextID && counts[number] {
 			continue
 		}
+		if len(value) > 0 && counts[number] {
+			if kept, err := sweepBlock(w, key, value, head.NextID); err != nil {
+				return nil, err
+			} else if kept {
+				continue
+			}
+		}
 		n++
 		if err := w.Delete(layout.Index, key); err != nil {
 			return nil, err
 		}
 	}
 	return nil, c.Err()
+}
+
+// sweepBlock takes the entries from an id on out of a block of an index. It reports whether the
+// key stays as it is; else others hold what is left. A damaged block stays, for Check to find.
+func sweepBlock(w storage.Writer, key, value []byte, end int64) (kept bool, err error) {
+	ids, err := layout.ReadPostings(nil, key, value)
+	if err != nil {
+		return true, nil
+	}
+	n, _ := slices.BinarySearch(ids, end)
+	if n == len(ids) {
+		return true, nil
+	}
+	if n == 0 {
+		return false, nil
+	}
+	l := listWriter{w: w}
+	return false, l.put(bytes.Clone(listOf(key)), ids[n-1], ids[:n])
 }
