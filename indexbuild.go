@@ -29,9 +29,10 @@ type indexSizes struct {
 	rest int   // entries whose keys are made within the transaction
 
 	sorted int64 // entries above which all keys are sorted before any are written
+	batch  int   // keys of these that are written in one transaction
 }
 
-var defaultIndexSizes = indexSizes{16 << 20, 2000, 20_000}
+var defaultIndexSizes = indexSizes{16 << 20, 2000, 20_000, 20_000}
 
 // finishIndexes builds what there is to be built of the indexes of a data source, and removes
 // what is left of dropped ones. A unique index that cannot be is dropped; the error is told if

@@ -142,20 +142,15 @@ func (b *blockBatch) begin(key []byte) error {
 	}
 	b.key = append(b.key[:0], key...)
 	b.list = append(layout.AppendIndexPrefix(b.list[:0], b.s.id, b.s.state.Number), key...)
-	if len(b.full) >= sortedBatch || b.size >= blockBatchBytes {
-		return b.write()
-	}
-	return nil
+	return b.flush()
 }
 
 // add adds an entry to the list.
 func (b *blockBatch) add(id int64) error {
 	if n := len(b.ids); n == layout.MaxPostings {
 		b.end(b.ids[n-1])
-		if len(b.full) >= sortedBatch || b.size >= blockBatchBytes {
-			if err := b.write(); err != nil {
-				return err
-			}
+		if err := b.flush(); err != nil {
+			return err
 		}
 	}
 	b.ids = append(b.ids, id)
@@ -170,6 +165,14 @@ func (b *blockBatch) end(last int64) {
 	b.full = append(b.full, storedKey{block[:n:n], block[n:]})
 	b.size += len(block)
 	b.ids = b.ids[:0]
+}
+
+// flush writes the blocks that have ended, when they are many.
+func (b *blockBatch) flush() error {
+	if len(b.full) < b.s.db.indexer.sizes.batch && b.size < blockBatchBytes {
+		return nil
+	}
+	return b.write()
 }
 
 // write writes the blocks that have ended.

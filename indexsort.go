@@ -175,9 +175,6 @@ func sortKeys(keys []keyEvent) {
 	slices.SortFunc(keys, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
 }
 
-// sortedBatch is how many keys are written in one transaction.
-const sortedBatch = 20_000
-
 // write writes the keys in their order.
 func (s *keySorter) write(ctx context.Context) error {
 	s.run.keys = nil
@@ -189,7 +186,7 @@ func (s *keySorter) write(ctx context.Context) error {
 		return err
 	}
 	var last keyEvent
-	batch := make([]storedKey, 0, sortedBatch)
+	batch := make([]storedKey, 0, s.db.indexer.sizes.batch)
 	for {
 		e, ok, err := m.next()
 		if err != nil {
@@ -204,7 +201,7 @@ func (s *keySorter) write(ctx context.Context) error {
 			}
 			batch = append(batch, storedKey{e.key, []byte{}})
 		}
-		if len(batch) == sortedBatch || !ok && len(batch) > 0 {
+		if len(batch) == cap(batch) || !ok && len(batch) > 0 {
 			if err := s.writeBatch(ctx, batch); err != nil {
 				return err
 			}
