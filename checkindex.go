@@ -13,6 +13,7 @@ import (
 // checkedIndex is an index that is held against the entries.
 type checkedIndex struct {
 	*keptIndex
+	looker listLooker         // of one that lists entries in blocks
 	keys   int64              // that there should be
 	counts layout.IndexCounts // of the entries
 }
@@ -146,16 +147,26 @@ func (c *checker) hasKeys(x *checkedIndex, set *index.KeySet, id int64) {
 	addCounts(&x.counts, set, 1)
 	for i := range set.Len() {
 		x.keys++
-		found, err := c.r.Get(layout.Index, x.stored(c.source, set.Key(i), id))
+		found, err := x.holds(c, set.Key(i), id)
 		if err != nil {
 			c.err = err
 			return
 		}
-		if found == nil {
+		if !found {
 			x.keys--
 			c.find("index-missing", layout.Index, id, "index %d lacks a key of the entry", x.state.Number)
 		}
 	}
+}
+
+// holds reports whether an index has a key of an entry.
+func (x *checkedIndex) holds(c *checker, key []byte, id int64) (bool, error) {
+	stored := x.stored(c.source, key, id)
+	if x.keptIndex.lists() {
+		return x.looker.holds(c.r, stored)
+	}
+	found, err := c.r.Get(layout.Index, stored)
+	return found != nil, err
 }
 
 // indexKeys counts the keys of an index, and looks for what is there twice in a unique one.
@@ -197,9 +208,27 @@ func (c *checker) eachKey(x *checkedIndex, visit func(stored []byte, id int64)) 
 	}
 	from, to := layout.IndexRange(c.source, x.state.Number)
 	cur := sealed.Raw(c.r).Scan(layout.Index, from, to, false)
-	for key, _, ok := cur.Next(); ok && c.err == nil && len(c.report.Findings) < maxFindings; key, _, ok = cur.Next() {
-		if _, _, id, ok := layout.IndexParts(key); ok && !(c.staged && id >= c.head.NextID) {
-			visit(key, id)
+	var one, last []byte
+	var ids []int64
+	for key, value, ok := cur.Next(); ok && c.err == nil && len(c.report.Findings) < maxFindings; key, value, ok = cur.Next() {
+		if _, _, _, ok := layout.IndexParts(key); !ok {
+			continue // told already
+		}
+		var err error
+		if ids, err = layout.ReadPostings(ids[:0], key, value); c.fault(layout.Index, 0, err) {
+			continue
+		}
+		for _, id := range ids {
+			if c.staged && id >= c.head.NextID {
+				break
+			}
+			one = append(one[:0], key...)
+			layout.SetIndexID(one, id)
+			if bytes.Compare(one, last) <= 0 {
+				c.find("index-extra", layout.Index, id, "index %d lists the entry twice under a key, or in no order", x.state.Number)
+			}
+			visit(one, id)
+			one, last = last, one
 		}
 	}
 	c.err = firstError(c.err, cur.Err())

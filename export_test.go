@@ -64,7 +64,7 @@ func Access(db *DB, way string) {
 
 // RunsOf makes indexes be built some entries at a time.
 func RunsOf(db *DB, entries int) {
-	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60}
+	db.indexer.sizes = indexSizes{int64(entries) * 2 * keyWeight, entries, 1 << 60, 2 * entries}
 }
 
 // SortsFrom has indexes of more than some entries sorted as a whole.

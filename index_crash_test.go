@@ -40,13 +40,14 @@ func indexWriter(path string) error {
 		}
 	}()
 	for g := 1; ; g++ {
-		for _, spec := range []siftdb.IndexSpec{uniqueOn("staged"), indexOn("pad", "staged")} {
+		grams := siftdb.IndexSpec{Name: "grams", Trigram: true, Fields: []siftdb.IndexField{{Name: "pad"}}}
+		for _, spec := range []siftdb.IndexSpec{uniqueOn("staged"), indexOn("pad", "staged"), grams} {
 			if err := ds.CreateIndex(ctx, spec); err != nil {
 				return err
 			}
 			fmt.Println(g)
 		}
-		for _, name := range []string{"staged.", "pad.staged."} {
+		for _, name := range []string{"staged.", "pad.staged.", "grams"} {
 			if err := ds.DropIndex(ctx, name); err != nil {
 				return err
 			}

@@ -29,9 +29,10 @@ type indexSizes struct {
 	rest int   // entries whose keys are made within the transaction
 
 	sorted int64 // entries above which all keys are sorted before any are written
+	batch  int   // keys of these that are written in one transaction
 }
 
-var defaultIndexSizes = indexSizes{16 << 20, 2000, 20_000}
+var defaultIndexSizes = indexSizes{16 << 20, 2000, 20_000, 20_000}
 
 // finishIndexes builds what there is to be built of the indexes of a data source, and removes
 // what is left of dropped ones. A unique index that cannot be is dropped; the error is told if
@@ -186,7 +187,7 @@ func (db *DB) sweepIndex(ctx context.Context, id, number int64) error {
 			return nil
 		}
 		from, to := layout.IndexRange(id, number)
-		c := st.t.w.Scan(layout.Index, from, to, false)
+		c := sealed.Raw(st.t.w).Scan(layout.Index, from, to, false)
 		n := 0
 		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
 			if n++; n > sweepKeys {

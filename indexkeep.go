@@ -238,13 +238,19 @@ func (x *indexing) unfinished() bool {
 // writeKeys writes the keys of one index: those that go before those that come, so that a
 // unique index judges what is left in the end.
 func (st *sourceTx) writeKeys(k *keptIndex) error {
+	if k.lists() {
+		return st.writeLists(k)
+	}
 	w := st.t.w
-	come := k.settle()
+	k.settle()
+	come := make([]keyEvent, 0, len(k.events))
 	for _, e := range k.events {
-		if !e.come {
-			if err := w.Delete(layout.Index, e.key); err != nil {
-				return err
-			}
+		if e.come {
+			come = append(come, e)
+			continue
+		}
+		if err := w.Delete(layout.Index, e.key); err != nil {
+			return err
 		}
 	}
 	for _, e := range come {
@@ -259,8 +265,8 @@ func (st *sourceTx) writeKeys(k *keptIndex) error {
 }
 
 // settle puts the events in order of their keys and leaves one of each key that comes out as
-// another than it was: it returns those that come.
-func (k *keptIndex) settle() (come []keyEvent) {
+// another than it was.
+func (k *keptIndex) settle() {
 	if len(k.events) > 1 {
 		for i := range k.events { // a stable sort takes much longer
 			k.events[i].at = uint32(i)
@@ -287,11 +293,4 @@ func (k *keptIndex) settle() (come []keyEvent) {
 		}
 	}
 	k.events = kept
-	come = make([]keyEvent, 0, len(kept))
-	for _, e := range kept {
-		if e.come {
-			come = append(come, e)
-		}
-	}
-	return come
 }

@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/siftdb/siftdb/internal/index"
@@ -113,7 +114,7 @@ func (x *readIndex) scan(r storage.Reader, from, to []byte, reverse bool) *index
 	if to != nil {
 		hi = append(layout.AppendIndexPrefix(nil, x.source, x.number), to...)
 	}
-	return &indexCursor{c: r.Scan(layout.Index, lo, hi, reverse), end: x.end}
+	return &indexCursor{c: r.Scan(layout.Index, lo, hi, reverse), end: x.end, reverse: reverse}
 }
 
 // equal returns the entries under one key, by ascending ids.
@@ -127,8 +128,14 @@ func (x *readIndex) equal(r storage.Reader, key []byte) *indexCursor {
 
 // indexCursor walks an index.
 type indexCursor struct {
-	c   storage.Cursor
-	end int64
+	c       storage.Cursor
+	end     int64
+	reverse bool
+
+	key []byte  // of a block that is being walked
+	ids []int64 // of it, reversed when the walk is
+	at  int     // in ids
+	err error
 }
 
 // Next returns a key and an entry that it lists, as the index has it; ok is false at the end
@@ -136,15 +143,35 @@ type indexCursor struct {
 // valid until the transaction ends.
 func (c *indexCursor) Next() (key []byte, id int64, ok bool) {
 	for {
-		stored, _, ok := c.c.Next()
-		if !ok {
+		for c.at < len(c.ids) {
+			id := c.ids[c.at]
+			if c.at++; id < c.end {
+				return c.key, id, true
+			}
+		}
+		stored, value, ok := c.c.Next()
+		if !ok || c.err != nil {
 			return nil, 0, false
 		}
-		if _, key, id, ok := layout.IndexParts(stored); ok && id < c.end {
+		_, key, id, ok := layout.IndexParts(stored)
+		switch {
+		case !ok:
+		case len(value) > 0:
+			c.block(stored, key, value)
+		case id < c.end:
 			return key, id, true
 		}
 	}
 }
 
+// block begins to walk a block.
+func (c *indexCursor) block(stored, key, value []byte) {
+	c.key, c.at = key, 0
+	c.ids, c.err = layout.ReadPostings(c.ids[:0], stored, value)
+	if c.reverse {
+		slices.Reverse(c.ids)
+	}
+}
+
 // Err returns the error that ended the walk, nil at a plain end.
-func (c *indexCursor) Err() error { return c.c.Err() }
+func (c *indexCursor) Err() error { return firstError(c.err, c.c.Err()) }

@@ -46,13 +46,15 @@ func (db *DB) sortIndex(ctx context.Context, id int64, state layout.IndexState, 
 
 // keySorter sorts the keys of all entries of a data source.
 type keySorter struct {
-	db     *DB
-	id     int64
-	state  layout.IndexState
-	def    *index.Def
-	run    *indexRun // tells the state that is read, and its ids; its keys are those in memory
-	size   int64     // of these
-	counts layout.IndexCounts
+	db      *DB
+	id      int64
+	state   layout.IndexState
+	def     *index.Def
+	run     *indexRun     // tells the state that is read, and its ids; its keys are those in memory
+	listing bool          // entries are listed in blocks
+	lists   gatheredLists // in the place of these keys, of an index that lists entries in blocks
+	size    int64         // of these
+	counts  layout.IndexCounts
 
 	scan  *scanner
 	spool *spool
@@ -108,6 +110,7 @@ func (s *keySorter) slice(r storage.Reader, claim *snapshot) (done bool, err err
 	if k.hasher, err = s.db.indexHasher(r, s.id, s.state.Cipher); err != nil {
 		return false, err
 	}
+	s.listing = k.lists()
 	if err := s.scan.catchUp(r, head); err != nil {
 		return false, err
 	}
@@ -122,6 +125,10 @@ func (s *keySorter) slice(r storage.Reader, claim *snapshot) (done bool, err err
 			return false, unjudgeable(s.id, rec.ID, s.def)
 		}
 		addCounts(&s.counts, &set, 1)
+		if s.listing {
+			s.size += s.lists.add(&set, rec.ID)
+			return s.size <= s.db.indexer.sizes.run, nil
+		}
 		for i := range set.Len() {
 			stored := room.append(k, s.id, set.Key(i), rec.ID)
 			s.run.keys = append(s.run.keys, keyEvent{key: stored, come: true, unique: s.def.Unique && set.Unique(i)})
@@ -133,6 +140,9 @@ func (s *keySorter) slice(r storage.Reader, claim *snapshot) (done bool, err err
 
 // spill sorts the keys in memory and puts them into the spool.
 func (s *keySorter) spill() error {
+	if s.lists.at != nil {
+		return s.spillLists()
+	}
 	sortKeys(s.run.keys)
 	p := sortedPart{offset: s.spool.size, number: s.spool.files}
 	out := bufio.NewWriterSize(cipher.StreamWriter{S: s.spool.stream(p.number), W: s.spool.f}, 256<<10)
@@ -165,18 +175,18 @@ func sortKeys(keys []keyEvent) {
 	slices.SortFunc(keys, func(a, b keyEvent) int { return bytes.Compare(a.key, b.key) })
 }
 
-// sortedBatch is how many keys are written in one transaction.
-const sortedBatch = 20_000
-
 // write writes the keys in their order.
 func (s *keySorter) write(ctx context.Context) error {
 	s.run.keys = nil
+	if s.listing {
+		return s.writeLists(ctx)
+	}
 	m, err := s.merge()
 	if err != nil {
 		return err
 	}
 	var last keyEvent
-	batch := make([]keyEvent, 0, sortedBatch)
+	batch := make([]storedKey, 0, s.db.indexer.sizes.batch)
 	for {
 		e, ok, err := m.next()
 		if err != nil {
@@ -189,9 +199,9 @@ func (s *keySorter) write(ctx context.Context) error {
 				}
 				last = e
 			}
-			batch = append(batch, e)
+			batch = append(batch, storedKey{e.key, []byte{}})
 		}
-		if len(batch) == sortedBatch || !ok && len(batch) > 0 {
+		if len(batch) == cap(batch) || !ok && len(batch) > 0 {
 			if err := s.writeBatch(ctx, batch); err != nil {
 				return err
 			}
@@ -215,14 +225,14 @@ func (s *keySorter) distinct(a, b keyEvent) error {
 	return sameValue(s.id, s.def, one, other)
 }
 
-func (s *keySorter) writeBatch(ctx context.Context, batch []keyEvent) error {
+func (s *keySorter) writeBatch(ctx context.Context, batch []storedKey) error {
 	return s.db.indexWrite(ctx, s.id, func(st *sourceTx, x *indexing) error {
 		state := x.states.Find(s.state.Number)
 		if state == nil || state.Phase != layout.IndexBuilding || state.Upto != 0 {
 			return errMoved
 		}
 		for _, e := range batch {
-			if err := st.t.w.Put(layout.Index, e.key, []byte{}); err != nil {
+			if err := st.t.w.Put(layout.Index, e.key, e.value); err != nil {
 				return err
 			}
 		}

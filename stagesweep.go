@@ -3,6 +3,7 @@ package siftdb
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -107,9 +108,9 @@ func (s *sweep) orders(w storage.Writer) (ended bool, err error) {
 	if err != nil || len(s.back) == 0 {
 		return err == nil, err
 	}
-	return s.keys(w, layout.Orders, func(key []byte) bool {
+	return s.keys(w, layout.Orders, func(key, _ []byte) (bool, error) {
 		_, id := layout.OrderParts(key)
-		return s.back.Has(id)
+		return s.back.Has(id), nil
 	})
 }
 
@@ -133,7 +134,7 @@ func (s *sweep) restored(w storage.Writer) (ended bool, err error) {
 
 // images removes some images of commits that were not made.
 func (s *sweep) images(w storage.Writer) (ended bool, err error) {
-	return s.keys(w, layout.Images, func(key []byte) bool { return layout.ImageVersion(key) > s.meta.Commit })
+	return s.keys(w, layout.Images, func(key, _ []byte) (bool, error) { return layout.ImageVersion(key) > s.meta.Commit, nil })
 }
 
 // indexes removes some keys of entries whose ids were not given out, and of indexes whose
@@ -147,26 +148,49 @@ func (s *sweep) indexes(w storage.Writer) (ended bool, err error) {
 	for _, x := range states.List {
 		counts[x.Number] = true
 	}
-	return s.keys(w, layout.Index, func(key []byte) bool {
+	return s.keys(w, layout.Index, func(key, value []byte) (bool, error) {
 		number, _, entry, _ := layout.IndexParts(key)
-		return entry >= s.head.NextID || !counts[number]
+		if entry < s.head.NextID && counts[number] {
+			return false, nil
+		}
+		if len(value) > 0 && counts[number] {
+			return sweepBlock(w, key, value, s.head.NextID)
+		}
+		return true, nil
 	})
 }
 
-// keys removes some keys of a keyspace that do not count.
-func (s *sweep) keys(w storage.Writer, ks storage.Keyspace, extra func(key []byte) bool) (ended bool, err error) {
+// sweepBlock takes the entries from an id on out of a block of an index, and reports whether its
+// key goes: others hold what is left. A damaged block stays, for Check to find.
+func sweepBlock(w storage.Writer, key, value []byte, end int64) (gone bool, err error) {
+	ids, err := layout.ReadPostings(nil, key, value)
+	if err != nil {
+		return false, nil
+	}
+	n, _ := slices.BinarySearch(ids, end)
+	if n == len(ids) || n == 0 {
+		return n == 0, nil
+	}
+	l := listWriter{w: w}
+	return true, l.put(bytes.Clone(listOf(key)), ids[n-1], ids[:n])
+}
+
+// keys removes those keys of a keyspace that do not count, some at a time.
+func (s *sweep) keys(w storage.Writer, ks storage.Keyspace, extra func(key, value []byte) (bool, error)) (ended bool, err error) {
 	n, looked := 0, 0
 	lo, hi := layout.Prefix(s.id)
 	if s.key != nil {
 		lo = s.key
 	}
 	c := sealed.Raw(w).Scan(ks, lo, hi, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
 		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
 			s.key = bytes.Clone(key)
 			return false, nil
 		}
-		if !extra(key) {
+		if gone, err := extra(key, value); err != nil {
+			return false, err
+		} else if !gone {
 			continue
 		}
 		n++
