@@ -80,3 +80,10 @@ func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.L
 func (ds *DataSource) FindShort(q Query) (entries []*Entry, ok bool) {
 	return ds.findEqual(context.Background(), &q)
 }
+
+// KeepAtMost sets how many bytes of parents joins keep, until what it returns is called.
+func KeepAtMost(n int) func() {
+	was := keptBytes
+	keptBytes = n
+	return func() { keptBytes = was }
+}
