@@ -75,3 +75,15 @@ func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
+
+// FindShort answers a query the short way by a value, as Find does first.
+func (ds *DataSource) FindShort(q Query) (entries []*Entry, ok bool) {
+	return ds.findEqual(context.Background(), &q)
+}
+
+// KeepAtMost sets how many bytes of parents joins keep, until what it returns is called.
+func KeepAtMost(n int) func() {
+	was := keptBytes
+	keptBytes = n
+	return func() { keptBytes = was }
+}

@@ -89,6 +89,9 @@ func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if entries, ok := ds.findEqual(ctx, &q); ok {
+		return entries, nil
+	}
 	c, err := q.compileEntries(ds.db.bounded())
 	if err != nil {
 		return nil, err

@@ -47,6 +47,9 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 		first := -1
 		if order == nil {
 			first = f.first()
+		} else if better, err := f.columnsSort(ctx, r, p.filter, order); err != nil || better {
+			p.filter = nil
+			return err
 		}
 		return f.rd.follow(p, first)
 	})

@@ -221,6 +221,7 @@ type proposals struct {
 	exact  bool // those that have not moved match
 	listed bool // those that have not moved are there
 	next   int
+	kept   []*layout.Record // of the first places, what was read of them before; nil is nothing
 }
 
 // narrow makes the reading look at what indexes propose instead of all entries, where that is
@@ -327,8 +328,20 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 	b := newBudget()
 	var rec layout.Record
 	for c.next < len(c.places) {
-		id := c.places[c.next].id
+		at := c.next
+		id := c.places[at].id
 		c.next++
+		if at < len(c.kept) && c.kept[at] != nil {
+			more := true
+			var err error
+			if known := c.kept[at]; known != unwanted {
+				more, err = visit(known, query.Yes)
+			}
+			if err != nil || !more || b.spent() {
+				return false, err
+			}
+			continue
+		}
 		ok, err := history.StateAt(r, rd.ds.id, id, rd.st.commit, &rec)
 		if err != nil {
 			return false, err

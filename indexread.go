@@ -60,31 +60,47 @@ type boundIndexes struct {
 	text   string // the states, as a head has them
 	states layout.Indexes
 	bound  []*index.Bound
+	equal  *equalNames // on these indexes
 }
 
 // boundIndexes reads the states of the indexes of a source, and binds them. What was bound
 // last for the source in the cache is used again as long as it is that.
 func (c *catalog) boundIndexes(src *source, text string) (*boundIndexes, error) {
-	if known, ok := c.bounds.Load(src.id); ok {
-		if known := known.(*boundIndexes); known.src == src && known.text == text {
+	var known *boundIndexes
+	if held, ok := c.bounds.Load(src.id); ok {
+		if known = held.(*boundIndexes); known.src == src && known.text == text {
 			return known, nil
 		}
 	}
-	b := &boundIndexes{src: src, text: text}
+	b := &boundIndexes{src: src, text: text, equal: new(equalNames)}
 	var err error
 	if b.states, err = layout.DecodeIndexes(text); err != nil {
 		return nil, err
 	}
-	b.bound = make([]*index.Bound, len(b.states.List))
-	for i, s := range b.states.List {
-		if def := src.index(s.Number); s.Phase == layout.IndexReady && def != nil {
-			b.bound[i] = def.Bind(src.schema())
-		}
+	if known != nil && known.src == src && sameIndexes(known.states, b.states) { // only counts are others
+		b.bound, b.equal = known.bound, known.equal
+	} else {
+		b.bind()
 	}
 	if src.veil == nil && c.cached(src.id) == src {
 		c.bounds.Store(src.id, b)
 	}
 	return b, nil
+}
+
+// bind binds the indexes that are ready.
+func (b *boundIndexes) bind() {
+	b.bound = make([]*index.Bound, len(b.states.List))
+	for i, s := range b.states.List {
+		if def := b.src.index(s.Number); s.Phase == layout.IndexReady && def != nil {
+			b.bound[i] = def.Bind(b.src.schema())
+		}
+	}
+}
+
+// sameIndexes reports whether two states are of the same indexes, and as far.
+func sameIndexes(a, b layout.Indexes) bool {
+	return slices.EqualFunc(a.List, b.List, func(a, b layout.IndexState) bool { return a.Number == b.Number && a.Phase == b.Phase })
 }
 
 // hidesField reports whether a field of an index is, or lies in, a column that the veil

@@ -41,6 +41,7 @@ type joinRun struct {
 	indexName string    // of the index by which few joined entries are found, for Explain
 	rows      []joinRow // joined entries, in default order
 	whole     bool      // every joined entry is in its groups
+	asked     bool      // what is read is what parents have asked for, all of whom are wanted
 
 	refs []int32 // the groups of the parents noted, one parent after the other
 	ends []int32 // where each parent's end
@@ -297,7 +298,7 @@ func (run *joinRun) fillRow(row *joinRow, rec *layout.Record) error {
 	case run.c.query.limit >= 0:
 	case !run.whole:
 		row.entry = run.copyEntry(rec)
-	case !run.eager && (run.ds.db.opts.Limits.QueryBytes < 0 || run.held < run.ds.db.opts.Limits.QueryBytes/4):
+	case (!run.eager || run.asked) && (run.ds.db.opts.Limits.QueryBytes < 0 || run.held < run.ds.db.opts.Limits.QueryBytes/4):
 		row.entry = run.copyEntry(rec)
 		return run.hold(entrySize + len(rec.Doc))
 	}

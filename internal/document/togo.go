@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"encoding/json"
 	"iter"
 	"strings"
@@ -10,13 +11,20 @@ import (
 // float64, []any and map[string]any. A number whose double has another decimal value than its
 // digits is a json.Number: 1.10 is float64(1.1), but 12345678901234567890 and 1e400 keep their
 // digits. An absent value is nil; absent fields are left out, and nesting beyond 10,000 levels
-// is nil.
-func ToGo(v Value) any { return toGo(v, 0) }
+// is nil. The texts and numbers in an array or object of up to 4 KiB may lie in one piece of
+// memory: whoever keeps one of them keeps the others.
+func ToGo(v Value) any { return v.Go() }
 
 // Go returns the value as plain Go data; see ToGo.
-func (x Value) Go() any { return toGo(x, 0) }
+func (x Value) Go() any {
+	var m goMaker
+	if n := len(x.raw); n > 0 && n <= shareBytes && x.raw[0] >= tagArray {
+		x.raw, m.shared = bytes.Clone(x.raw), true
+	}
+	return m.value(x, 0)
+}
 
-func toGo(v Value, depth int) any {
+func (g *goMaker) value(v Value, depth int) any {
 	if depth > deepest {
 		return nil
 	}
@@ -34,42 +42,64 @@ func toGo(v Value, depth int) any {
 			if !ok {
 				return list
 			}
-			list = append(list, toGo(e, depth+1))
+			if e.raw != nil {
+				list = append(list, g.stored(e.raw, depth+1, 0))
+			} else {
+				list = append(list, g.value(e, depth+1))
+			}
 		}
 	case Object:
 		m := make(map[string]any, v.Len())
 		if v.raw != nil {
-			storedToGo(m, v, depth)
+			g.fields(m, v, depth)
 			return m
 		}
 		for name, e := range v.keptFields() {
-			m[name] = toGo(e, depth+1)
+			m[name] = g.value(e, depth+1)
 		}
 		return m
 	}
 	return nil
 }
 
-// storedToGo puts the fields of a stored object into a map.
-func storedToGo(m map[string]any, v Value, depth int) {
+// fields puts the fields of a stored object into a map.
+func (g *goMaker) fields(m map[string]any, v Value, depth int) {
 	isDoc := v.raw[0] == tagDoc
 	for k := walk(v.raw, v.Names()); k.next(); {
 		if len(k.value) == 0 {
 			continue
 		}
 		name := k.name
-		if !isDoc || k.col == inlineCol {
+		if !g.shared && (!isDoc || k.col == inlineCol) {
 			name = strings.Clone(name)
 		}
-		switch k.value[0] {
-		case tagString:
-			m[name] = string(k.value[1:])
-		case tagInt:
-			m[name] = intToGo(readInt(k.value[1:]))
-		default:
-			m[name] = toGo(Value{raw: k.value}, depth+1)
+		m[name] = g.stored(k.value, depth+1, k.f.count-k.i)
+	}
+}
+
+// stored is value for one in stored bytes, with so many others beside it still to come.
+func (g *goMaker) stored(raw []byte, depth, more int) any {
+	if len(raw) == 0 {
+		return nil
+	}
+	switch raw[0] {
+	case tagString:
+		if g.shared {
+			return g.text(text(raw[1:]), more)
+		}
+		return string(raw[1:])
+	case tagInt:
+		if n := readInt(raw[1:]); !g.shared || n >= 0 && n < int64(len(smallInts)) {
+			return intToGo(n)
+		} else {
+			return g.float(float64(n), more)
+		}
+	case tagFloat:
+		if g.shared {
+			return g.float(Value{raw: raw}.Float(), more)
 		}
 	}
+	return g.value(Value{raw: raw}, depth)
 }
 
 // smallInts are the integers that occur most often, as Go data: making them anew takes

@@ -235,3 +235,20 @@ func (b *Bound) Sorts(l Lookup, order *query.BoundOrder) (reverse, ok bool) {
 	}
 	return reverse, true
 }
+
+// AppendTextKey appends the one key under which an index of one field lists every entry whose
+// field equals a text, in the Sift dialect, and no other entry: that of the one span that Lookup
+// makes of such a condition. ok is false when there is no such key.
+func (b *Bound) AppendTextKey(dst []byte, s string, stats Stats) (key []byte, ok bool) {
+	if len(b.fields) != 1 || b.def.Trigram || b.def.IgnoreCase || !singleValued(stats) {
+		return dst, false
+	}
+	at := len(dst) + 1
+	if key, ok = query.AppendTextKey(append(dst, Values), s); !ok || len(key)-at >= MaxKeyBytes {
+		return dst, false
+	}
+	if b.def.Fields[0].Desc {
+		document.InvertKey(key[at:])
+	}
+	return key, true
+}
