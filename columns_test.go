@@ -384,6 +384,8 @@ func TestColumnsExplained(t *testing.T) {
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by one column", "the order is not by one column"},
 		{siftdb.Query{Where: `{"id":{"$lt":7}}`}, "no condition is on one column", "no condition is on one column"},
 		{group, `are read into memory when a second query asks for them`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{Aggregate: `[{"$sort":{"data.n":-1}},{"$skip":2},{"$limit":5}]`}, `are read into memory when a second query asks for them`, `of which at most 5 are read`},
+		{siftdb.Query{Aggregate: `[{"$sort":{"data.n":-1}}]`}, "columns in memory do not serve: of the stages", "columns in memory do not serve: of the stages"},
 		{siftdb.Query{Aggregate: `[{"$unwind":"$data.n"}]`}, "columns in memory do not serve: of the stages", "columns in memory do not serve: of the stages"},
 	} {
 		if _, err := ds.UpdateWhere(ctx, `{"n":{"$lt":9}}`, siftdb.Patch{Set: siftdb.M{"side": "left"}}); err != nil {

@@ -128,10 +128,13 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	if names, ok := a.pipeline.Columns(); ok {
 		a.f.wanted = names
 	} else if a.f.rd.chosen == nil && a.f.rd.st.head.Count >= ds.db.columns.from {
-		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket or $count need them alone")
+		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket, $count or a $sort with a $limit need them alone")
 	}
 	in := a.f.explain(ctx, &selected)
 	scan := in.source()
+	if n := a.pipeline.Reads(); n > 0 && scan.Step == "columns" {
+		scan.Detail += ", of which at most " + strconv.Itoa(n) + " are read, unless that is most of them"
+	}
 	if len(a.early) > 0 {
 		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
 	}
