@@ -88,10 +88,10 @@ func (w *columnTwins) sort() []string {
 		list = append(list, pick(`{"$project":{"data.c":1,"id":1}}`, `{"$addFields":{"x":"$data.a"}}`, `{"$unset":"data.b"}`, `{"$replaceWith":"$data"}`))
 	}
 	if w.rnd.IntN(3) == 0 {
-		list = append(list, fmt.Sprintf(`{"$skip":%d}`, []int{0, 2, 7, 5000, 1 << 31}[w.rnd.IntN(5)]))
+		list = append(list, fmt.Sprintf(`{"$skip":%d}`, []int64{0, 2, 7, 5000, 1 << 31}[w.rnd.IntN(5)]))
 	}
 	if w.rnd.IntN(8) > 0 {
-		list = append(list, fmt.Sprintf(`{"$limit":%d}`, []int{1, 2, 5, 17, 40, 1 << 31}[w.rnd.IntN(6)]))
+		list = append(list, fmt.Sprintf(`{"$limit":%d}`, []int64{1, 2, 5, 17, 40, 1 << 31}[w.rnd.IntN(6)]))
 	}
 	if w.rnd.IntN(4) == 0 {
 		list = append(list, pick(`{"$skip":2}`, `{"$limit":3}`, `{"$project":{"id":1,"data.c":1}}`, `{"$group":{"_id":null,"all":{"$push":"$data.c"}}}`, `{"$unwind":"$data.a"}`))

@@ -61,6 +61,10 @@ var columnBenches = []struct {
 		_, err := ds.Find(ctx, siftdb.Query{Order: siftdb.Order{siftdb.Asc("Last Name")}, Offset: 50_000, Limit: new(25)})
 		return err
 	}},
+	{"pages", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Find(ctx, siftdb.Query{Order: siftdb.Order{siftdb.Asc("Department"), siftdb.Desc("Last Name")}, Offset: 50_000, Limit: new(25)})
+		return err
+	}},
 	{"best", func(ctx context.Context, ds *siftdb.DataSource) error {
 		_, err := ds.Find(ctx, siftdb.Query{Where: `{"Age":{"$gte":30,"$lt":36}}`, Order: siftdb.Order{siftdb.Desc("Salary")}, Limit: new(25)})
 		return err

@@ -79,5 +79,8 @@ func LimitQueries(ds *DataSource, bytes int) (was int) {
 	return was
 }
 
+// OrdersByColumns is how many orders by several columns have been answered from these.
+func OrdersByColumns(ds *DataSource) int64 { return ds.db.columns.orders.Load() }
+
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
