@@ -25,6 +25,13 @@ func (a *aggregator) byColumns(ctx context.Context) (iter.Seq2[aggregate.Value, 
 	if !ok || a.f.joins != nil {
 		return nil, nil
 	}
+	if a.counts(names) {
+		out, ok, err := a.pipeline.StreamColumns(ctx, countColumns(a.f.rd.st.count))
+		if err != nil || !ok {
+			return nil, err
+		}
+		return out, nil
+	}
 	plan, err := a.f.rd.columns(ctx, func(storage.Reader) (*matching, *query.BoundOrder, error) { return &a.f.m, nil, nil }, names...)
 	if err != nil || plan == nil || !plan.exact || len(plan.moved) > 0 || len(plan.table.Placed()) > 0 {
 		return nil, err

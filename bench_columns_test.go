@@ -73,6 +73,10 @@ var columnBenches = []struct {
 		_, err := ds.Aggregate(ctx, `[{"$group":{"_id":"$data.Department","count":{"$sum":1},"avg":{"$avg":"$data.Salary"},"oldest":{"$max":"$data.Age"}}},{"$sort":{"count":-1,"_id":1}}]`, siftdb.Query{})
 		return err
 	}},
+	{"bare", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Aggregate(ctx, `[{"$count":"n"}]`, siftdb.Query{})
+		return err
+	}},
 	{"sort", func(ctx context.Context, ds *siftdb.DataSource) error {
 		_, err := ds.Aggregate(ctx, `[{"$match":{"data.Age":{"$gte":30}}},{"$sort":{"data.Salary":-1,"data.Email":1}},{"$limit":25}]`, siftdb.Query{})
 		return err

@@ -37,6 +37,9 @@ func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits)
 		options.ColumnBytes, options.Limits = bytes, limits
 		db := memoryDB(t, options)
 		siftdb.ColumnsFrom(db, 1)
+		if i == 1 {
+			siftdb.Access(db, "scan")
+		}
 		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Columns: []string{"a.b"},
 			AccessRules: json.RawMessage(`[{"type":["select"],"allow":"all","exclude":["c"]}]`)}))
 		if i == 0 {
@@ -395,6 +398,9 @@ func TestColumnsExplained(t *testing.T) {
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`}, `note: the columns "n" are read into memory when a second query asks for them`, `columns  "n" of data source 1`},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by columns alone", "the order is not by columns alone"},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("side"), siftdb.Desc("n")}, Limit: new(3)}, `note: the columns "n", "side" are read into memory when`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{CountOnly: true}, "count  data source 1", "count  data source 1"},
+		{siftdb.Query{Aggregate: `[{"$match":{}},{"$count":"n"}]`}, "count  data source 1", "count  data source 1"},
+		{siftdb.Query{Aggregate: `[{"$count":"n"}]`, Where: `{"id":{"$gt":5}}`}, "scan  data source 1", "scan  data source 1"},
 		{siftdb.Query{Where: `{"id":{"$lt":7}}`}, "no condition is on one column", "no condition is on one column"},
 		{group, `are read into memory when a second query asks for them`, `columns  "n", "side" of data source 1`},
 		{siftdb.Query{Aggregate: `[{"$sort":{"data.n":-1}},{"$skip":2},{"$limit":5}]`}, `are read into memory when a second query asks for them`, `of which at most 5 are read`},
