@@ -12,6 +12,7 @@ import (
 
 // pipelineColumns is a part of a data source as pipelines see it that read columns alone.
 type pipelineColumns struct {
+	fetch   func(ids []int64) iter.Seq2[*Entry, error]
 	table   *column.Table
 	rows    column.Bits      // that are selected; nil for all, of which none is dead
 	columns []*column.Column // nil for one without values
@@ -24,11 +25,22 @@ func (a *aggregator) byColumns(ctx context.Context) (iter.Seq2[aggregate.Value, 
 	if !ok || a.f.joins != nil {
 		return nil, nil
 	}
+	if a.counts(names) {
+		out, ok, err := a.pipeline.StreamColumns(ctx, countColumns(a.f.rd.st.count))
+		if err != nil || !ok {
+			return nil, err
+		}
+		return out, nil
+	}
 	plan, err := a.f.rd.columns(ctx, func(storage.Reader) (*matching, *query.BoundOrder, error) { return &a.f.m, nil, nil }, names...)
 	if err != nil || plan == nil || !plan.exact || len(plan.moved) > 0 || len(plan.table.Placed()) > 0 {
 		return nil, err
 	}
+	if reads := min(a.pipeline.Reads(), plan.count()); reads > readSome && reads*scanned > plan.table.Live() {
+		return nil, nil
+	}
 	p := &pipelineColumns{table: plan.table, rows: plan.rows}
+	p.fetch = func(ids []int64) iter.Seq2[*Entry, error] { return a.f.fetched(ctx, ids, false) }
 	if p.rows == nil && p.table.Live() < p.table.Rows() {
 		p.rows = p.table.All()
 	}
@@ -48,6 +60,25 @@ func (a *aggregator) byColumns(ctx context.Context) (iter.Seq2[aggregate.Value, 
 	}
 	a.f.rd.ds.db.columns.pipelines.Add(1)
 	return out, nil
+}
+
+// readSome is how many entries are read by their ids rather than all by a scan, however few
+// there are.
+const readSome = 32
+
+// Documents reads selected entries by their places.
+func (p *pipelineColumns) Documents(places []int) iter.Seq2[aggregate.Value, error] {
+	ids := make([]int64, len(places))
+	rowAt := func(place int) int { return place }
+	if p.rows != nil {
+		rows := make([]uint32, 0, p.rows.Count())
+		p.rows.Each(0, func(row int) bool { rows = append(rows, uint32(row)); return true })
+		rowAt = func(place int) int { return int(rows[place]) }
+	}
+	for i, place := range places {
+		ids[i] = p.table.ID(rowAt(place))
+	}
+	return inputs(p.fetch(ids))
 }
 
 // Chunks gives the selected entries, some at a time.

@@ -151,6 +151,9 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 	if err != nil {
 		return nil, err
 	}
+	if c := a.limit; c >= 0 && !q.IncludePagination {
+		a.pipeline = a.pipeline.First(saturated(q.Offset, c))
+	}
 	if a.early, a.notes = a.pipeline.Prefilter(); len(a.early) > 0 {
 		earlier := Query{Where: a.early}
 		early, err := earlier.compileWhere(ds.db.bounded())

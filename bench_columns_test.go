@@ -61,12 +61,24 @@ var columnBenches = []struct {
 		_, err := ds.Find(ctx, siftdb.Query{Order: siftdb.Order{siftdb.Asc("Last Name")}, Offset: 50_000, Limit: new(25)})
 		return err
 	}},
+	{"pages", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Find(ctx, siftdb.Query{Order: siftdb.Order{siftdb.Asc("Department"), siftdb.Desc("Last Name")}, Offset: 50_000, Limit: new(25)})
+		return err
+	}},
 	{"best", func(ctx context.Context, ds *siftdb.DataSource) error {
 		_, err := ds.Find(ctx, siftdb.Query{Where: `{"Age":{"$gte":30,"$lt":36}}`, Order: siftdb.Order{siftdb.Desc("Salary")}, Limit: new(25)})
 		return err
 	}},
 	{"group", func(ctx context.Context, ds *siftdb.DataSource) error {
 		_, err := ds.Aggregate(ctx, `[{"$group":{"_id":"$data.Department","count":{"$sum":1},"avg":{"$avg":"$data.Salary"},"oldest":{"$max":"$data.Age"}}},{"$sort":{"count":-1,"_id":1}}]`, siftdb.Query{})
+		return err
+	}},
+	{"bare", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Aggregate(ctx, `[{"$count":"n"}]`, siftdb.Query{})
+		return err
+	}},
+	{"sort", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Aggregate(ctx, `[{"$match":{"data.Age":{"$gte":30}}},{"$sort":{"data.Salary":-1,"data.Email":1}},{"$limit":25}]`, siftdb.Query{})
 		return err
 	}},
 }

@@ -14,11 +14,14 @@ import (
 // all yields the entries that a plan finds, in the order wanted. Where that is cheap it leaves
 // out the first *skip of them, and sets *skip to what it did not leave out.
 func (p *columnPlan) all(skip *int) iter.Seq[int64] {
-	if !p.sorts {
+	if len(p.sort) == 0 {
 		rows, others := p.placed()
 		return merged(p.byRow(rows), others, func(id int64, a apart) bool { return a.place.compare(place{0, id}) < 0 })
 	}
-	list := p.table.Sorted(p.sort, p.desc)
+	if len(p.sort) > 1 && len(p.apart) == 0 {
+		return p.byRow(p.table.SortedBy(p.sort, p.rows, skip))
+	}
+	list := p.sorted()
 	if p.rows == nil {
 		n := min(*skip, len(list))
 		list, *skip = list[n:], *skip-n
@@ -39,6 +42,33 @@ func (p *columnPlan) all(skip *int) iter.Seq[int64] {
 		return cmp.Compare(a.id, b.id)
 	})
 	return p.mergedByKey(list)
+}
+
+// sorted returns the rows of all entries in the order wanted.
+func (p *columnPlan) sorted() []uint32 {
+	if len(p.sort) == 1 {
+		return p.table.Sorted(p.sort[0].Number, p.sort[0].Desc)
+	}
+	list := make([]uint32, 0, p.table.Live())
+	for row := range p.table.SortedBy(p.sort, nil, new(int)) {
+		list = append(list, uint32(row))
+	}
+	return list
+}
+
+// appendKey appends the sort key of a row, as query.BoundOrder does that of its entry.
+func (p *columnPlan) appendKey(dst []byte, row int) []byte {
+	for _, k := range p.keys {
+		if !k.Absent {
+			dst = p.table.SortKey(dst, k.Number, row, k.Desc)
+			continue
+		}
+		at := len(dst)
+		if dst = document.AppendKey(dst, document.Value{}); k.Desc {
+			document.InvertKey(dst[at:])
+		}
+	}
+	return dst
 }
 
 // byRow turns rows into ids.
@@ -106,7 +136,7 @@ func (p *columnPlan) mergedByKey(list []uint32) iter.Seq[int64] {
 	var key []byte
 	for i, a := range p.apart {
 		where[i] = sort.Search(len(list), func(n int) bool {
-			key = p.table.SortKey(key[:0], p.sort, int(list[n]), p.desc)
+			key = p.appendKey(key[:0], int(list[n]))
 			c := bytes.Compare(key, a.key)
 			return c > 0 || c == 0 && p.table.ID(int(list[n])) > a.id
 		})

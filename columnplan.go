@@ -24,10 +24,9 @@ type columnPlan struct {
 
 // columnOrder is the order that is wanted; none is the default one.
 type columnOrder struct {
-	sort  uint16 // the column to sort by
-	desc  bool
-	sorts bool
-	byID  bool // there is an order, in which all are equal
+	keys []query.OrderColumn // the columns of the order; what is hidden is absent
+	sort []column.SortColumn // those of them that tell entries apart
+	byID bool                // there is an order, in which all are equal
 }
 
 // apart is a match that is not told by its row.
@@ -89,18 +88,31 @@ func (n *columnNeeds) filter(where *query.Matcher, order *query.BoundOrder) {
 		}
 		return
 	}
-	number, desc, absent, ok := order.Column()
+	keys, ok := order.Columns()
 	switch {
 	case !ok:
-		n.reason = "the order is not by one column"
+		n.reason = "the order is not by columns alone"
 	case !n.exact:
 		n.reason = "some conditions are not on one column"
-	case absent || n.hides(number):
-		n.order.byID = true
 	default:
-		n.order = columnOrder{sort: number, desc: desc, sorts: true}
-		n.numbers = append(n.numbers, number)
+		n.sortBy(keys)
 	}
+}
+
+// sortBy adds what an order asks of columns. A column that stands in it twice counts once.
+func (n *columnNeeds) sortBy(keys []query.OrderColumn) {
+	n.order.keys = keys
+	for i := range keys {
+		k := &keys[i]
+		if k.Absent = k.Absent || n.hides(k.Number); k.Absent {
+			continue
+		}
+		if !slices.ContainsFunc(n.order.sort, func(c column.SortColumn) bool { return c.Number == k.Number }) {
+			n.order.sort = append(n.order.sort, column.SortColumn{Number: k.Number, Desc: k.Desc})
+			n.numbers = append(n.numbers, k.Number)
+		}
+	}
+	n.order.byID = len(n.order.sort) == 0
 }
 
 // columns adds columns that are wanted themselves.
@@ -327,8 +339,11 @@ func (f *finder) planned(ctx context.Context, p *columnPlan) iter.Seq2[*Entry, e
 		skip, most, f.skip = f.skip, f.left, 0
 	}
 	ids := p.ids(skip, most)
-	if p.sorts {
+	if len(p.sort) > 0 {
 		f.rd.ds.db.columns.measure(f.ds.id)
+	}
+	if len(p.sort) > 1 {
+		f.rd.ds.db.columns.orders.Add(1)
 	}
 	return f.fetched(ctx, ids, !p.exact)
 }

@@ -29,6 +29,7 @@ type columnCache struct {
 	closed  bool
 
 	pipelines atomic.Int64 // answered
+	orders    atomic.Int64 // by several columns, answered
 }
 
 // columnSet is what is held of one data source.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +37,9 @@ func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits)
 		options.ColumnBytes, options.Limits = bytes, limits
 		db := memoryDB(t, options)
 		siftdb.ColumnsFrom(db, 1)
+		if i == 1 {
+			siftdb.Access(db, "scan")
+		}
 		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Columns: []string{"a.b"},
 			AccessRules: json.RawMessage(`[{"type":["select"],"allow":"all","exclude":["c"]}]`)}))
 		if i == 0 {
@@ -104,14 +109,17 @@ func (w *columnTwins) where(depth int) string {
 func (w *columnTwins) query() siftdb.Query {
 	q := siftdb.Query{Where: w.where(2), IncludePagination: w.rnd.IntN(2) == 0, Distinct: w.rnd.IntN(6) == 0}
 	if w.rnd.IntN(2) == 0 {
-		names := []string{"a", "data.b", "c", "a.b", "createdAt", "a.b.er", "nowhere"}
-		q.Order = siftdb.Order{{Name: names[w.rnd.IntN(len(names))], Desc: w.rnd.IntN(2) == 0}}
-		if w.rnd.IntN(4) == 0 {
-			q.Order = append(q.Order, siftdb.Asc("c"))
+		names := []string{"a", "data.b", "c", "a.b", "nowhere", "createdAt", "a.b.er", "id"}
+		q.Order = siftdb.Order{{Name: names[w.rnd.IntN(5+w.rnd.IntN(4))], Desc: w.rnd.IntN(2) == 0}}
+		for w.rnd.IntN(2) == 0 {
+			q.Order = append(q.Order, siftdb.SortKey{Name: names[w.rnd.IntN(5+w.rnd.IntN(4))], Desc: w.rnd.IntN(2) == 0})
 		}
 	}
 	if w.rnd.IntN(2) == 0 {
 		q.Limit, q.Offset = new(w.rnd.IntN(30)), w.rnd.IntN(40)
+		if w.rnd.IntN(10) == 0 {
+			q.Offset = []int{1000, math.MaxInt32, math.MaxInt}[w.rnd.IntN(3)]
+		}
 	}
 	if w.rnd.IntN(4) == 0 {
 		q.Attributes = []string{"a", "c"}
@@ -191,12 +199,19 @@ func TestColumnsAgree(t *testing.T) {
 	if text := os.Getenv("SIFTDB_COLUMN_QUERIES"); text != "" {
 		steps, _ = strconv.Atoi(text)
 	}
+	var orders atomic.Int64
+	t.Cleanup(func() {
+		if n := orders.Load(); n < int64(runs*steps/40) {
+			t.Errorf("of %d queries %d were orders by several columns answered from these", runs*steps, n)
+		}
+	})
 	base := uint64(time.Now().UnixNano())
 	for run := range runs {
 		seed := base + uint64(run)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			t.Parallel()
 			w := newColumnTwins(t, seed, []int{0, 0, 70 << 10, 40 << 10}[run], siftdb.Limits{})
+			defer func() { orders.Add(siftdb.OrdersByColumns(w.columns)) }()
 			rows := []any{}
 			for range 100 + w.rnd.IntN(500) {
 				rows = append(rows, w.row())
@@ -381,9 +396,15 @@ func TestColumnsExplained(t *testing.T) {
 		before, after string
 	}{
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`}, `note: the columns "n" are read into memory when a second query asks for them`, `columns  "n" of data source 1`},
-		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by one column", "the order is not by one column"},
+		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by columns alone", "the order is not by columns alone"},
+		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("side"), siftdb.Desc("n")}, Limit: new(3)}, `note: the columns "n", "side" are read into memory when`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{CountOnly: true}, "count  data source 1", "count  data source 1"},
+		{siftdb.Query{Aggregate: `[{"$match":{}},{"$count":"n"}]`}, "count  data source 1", "count  data source 1"},
+		{siftdb.Query{Aggregate: `[{"$count":"n"}]`, Where: `{"id":{"$gt":5}}`}, "scan  data source 1", "scan  data source 1"},
 		{siftdb.Query{Where: `{"id":{"$lt":7}}`}, "no condition is on one column", "no condition is on one column"},
 		{group, `are read into memory when a second query asks for them`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{Aggregate: `[{"$sort":{"data.n":-1}},{"$skip":2},{"$limit":5}]`}, `are read into memory when a second query asks for them`, `of which at most 5 are read`},
+		{siftdb.Query{Aggregate: `[{"$sort":{"data.n":-1}}]`}, "columns in memory do not serve: of the stages", "columns in memory do not serve: of the stages"},
 		{siftdb.Query{Aggregate: `[{"$unwind":"$data.n"}]`}, "columns in memory do not serve: of the stages", "columns in memory do not serve: of the stages"},
 	} {
 		if _, err := ds.UpdateWhere(ctx, `{"n":{"$lt":9}}`, siftdb.Patch{Set: siftdb.M{"side": "left"}}); err != nil {

@@ -26,7 +26,7 @@ func (f *finder) columnsSort(ctx context.Context, r storage.Reader, path *plan.P
 		return false, nil
 	}
 	n := f.rd.needs()
-	if n.filter(f.m.where, order); n.refused() || !n.order.sorts {
+	if n.filter(f.m.where, order); n.refused() || len(n.order.sort) == 0 {
 		return false, nil
 	}
 	slices.Sort(n.numbers)

@@ -14,7 +14,8 @@ import (
 // Plan is one step of how a query is answered, with the steps that feed it. Print it,
 // or read it step by step; the texts are for people and may change.
 type Plan struct {
-	// Step is what is done: "scan" reads all entries, "columns" asks columns in memory,
+	// Step is what is done: "scan" reads all entries, "columns" asks columns in memory, "count"
+	// takes the number of all entries, which the data source keeps,
 	// "fetch" reads those entries that its inputs propose, which are "ids", "index",
 	// "trigrams", "intersect" and "union"; then "get", "sort", "distinct", "limit", "join",
 	// "append" and "pipeline".
@@ -63,7 +64,7 @@ func (p *Plan) write(b *strings.Builder, indent string) {
 func (p *Plan) numbers() string {
 	text := ""
 	switch {
-	case p.Rows == nil || p.Step == "scan" || p.Step == "columns": // the detail tells
+	case p.Rows == nil || p.Step == "scan" || p.Step == "columns" || p.Step == "count": // the detail tells
 	case p.AtLeast:
 		text = fmt.Sprintf("  (%d entries or more)", *p.Rows)
 	case *p.Rows == 1:
@@ -96,6 +97,7 @@ func (ds *DataSource) Explain(ctx context.Context, q Query) (*Plan, error) {
 	}
 	f := ds.finder(ctx, c, false)
 	defer f.close()
+	f.numberOnly = q.CountOnly
 	if err := f.joins.authorize(ctx); err != nil {
 		return nil, err
 	}
@@ -126,12 +128,15 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 		return nil, err
 	}
 	if names, ok := a.pipeline.Columns(); ok {
-		a.f.wanted = names
+		a.f.wanted, a.f.numberOnly = names, a.counts(names)
 	} else if a.f.rd.chosen == nil && a.f.rd.st.head.Count >= ds.db.columns.from {
-		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket or $count need them alone")
+		a.notes = append(a.notes, "columns in memory do not serve: of the stages, $match on columns and then $group, $sortByCount, $bucket, $count or a $sort with a $limit need them alone")
 	}
 	in := a.f.explain(ctx, &selected)
 	scan := in.source()
+	if n := a.pipeline.Reads(); n > 0 && scan.Step == "columns" {
+		scan.Detail += ", of which at most " + strconv.Itoa(n) + " are read, unless that is most of them"
+	}
 	if len(a.early) > 0 {
 		scan.Detail += ", and where " + clipText(string(document.AppendJSON(nil, document.Of(a.early)))) + " of the first $match"
 	}
@@ -146,6 +151,9 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 func (f *finder) explain(ctx context.Context, q *Query) *Plan {
 	p := &Plan{Step: "scan", Detail: f.rd.described()}
 	p.Detail += explainFilter(q.Where, q.Views)
+	if f.explainCount(p) {
+		return p
+	}
 	if f.explainIndexes(p) {
 	} else if (f.rd.st.source.veil == nil || f.ds.db.off.has(guardExplainDetail)) && f.m.where.CanJudge() {
 		p.Detail += ", judged early by stored columns"

@@ -45,7 +45,9 @@ func (ds *DataSource) ExplainAnalyze(ctx context.Context, q Query) (*Plan, error
 	if q.Type == "delete" {
 		return nil, errs.At(errs.InvalidQuery, "type", "a delete is not run to be explained")
 	}
-	p, err := ds.Explain(ctx, q)
+	selected := q
+	selected.CountOnly = false
+	p, err := ds.Explain(ctx, selected)
 	if err != nil {
 		return nil, err
 	}

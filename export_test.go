@@ -73,6 +73,15 @@ func SortsFrom(db *DB, entries int64) { db.indexer.sizes.sorted = entries }
 // ForgetColumns drops the columns that are held of a data source.
 func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
+// LimitQueries sets Limits.QueryBytes, and returns what it was.
+func LimitQueries(ds *DataSource, bytes int) (was int) {
+	was, ds.db.opts.Limits.QueryBytes = ds.db.opts.Limits.QueryBytes, bytes
+	return was
+}
+
+// OrdersByColumns is how many orders by several columns have been answered from these.
+func OrdersByColumns(ds *DataSource) int64 { return ds.db.columns.orders.Load() }
+
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
 

@@ -55,11 +55,13 @@ type finder struct {
 	eager   bool                // the caller wants everything, so slices are large at once
 	joins   *joiner             // nil when there are none
 	wanted  []string            // columns that a pipeline needs alone, for Explain
-	batch   []*Entry
-	weight  int // of the batch, in bytes
-	way     way
-	ran     ran
-	arena   arena
+
+	numberOnly bool // no more than the number of matches is wanted, for Explain
+	batch      []*Entry
+	weight     int // of the batch, in bytes
+	way        way
+	ran        ran
+	arena      arena
 
 	// What the where was bound to: names, and revisions of the columns and of the
 	// definition.

@@ -20,25 +20,42 @@ type Columns interface {
 	Value(column int, number uint32) Value
 	// Floats gives the values of a column that are numbers, and which those are.
 	Floats(column int) (values []float64, are []bool)
+	// Documents gives whole documents, in the order in which they are asked for: by their places
+	// among those that Chunks gives, from 0 on.
+	Documents(places []int) iter.Seq2[Value, error]
 }
 
 // columnar is the beginning of a pipeline that needs columns alone.
 type columnar struct {
 	names   []string
 	matches []matchStage
-	fold    stage // $group, $sortByCount, $bucket or $count
+	fold    stage // $group, $sortByCount, $bucket, $count or a $sort of which few are wanted
+	skips   int   // documents that are not wanted behind a $sort
 	next    []stage
 }
 
 // Columns returns the fields of the object data that the beginning of the pipeline looks at,
 // when it looks at nothing else, and what follows gets few documents: there are $match stages,
-// and then $group, $sortByCount, $bucket or $count.
+// and then $group, $sortByCount, $bucket or $count, or a $sort of which a number is wanted;
+// see Reads.
 func (p *Pipeline) Columns() (names []string, ok bool) {
 	c := p.columnar()
 	if c == nil {
 		return nil, false
 	}
 	return c.names, true
+}
+
+// Reads returns how many whole documents are read at most where Columns suffice, besides.
+func (p *Pipeline) Reads() int {
+	c := p.columnar()
+	if c == nil {
+		return 0
+	}
+	if s, ok := c.fold.(*sorter); ok {
+		return max(s.best-c.skips, 0)
+	}
+	return 0
 }
 
 // columnar finds the beginning of the pipeline that needs columns alone, nil when there is none.
@@ -61,10 +78,17 @@ func (p *Pipeline) columnar() *columnar {
 			if !c.single(s.by) || !c.grouping(&s.grouping) {
 				return nil
 			}
+		case *sorter:
+			if s.best == 0 || !c.ordering(s.order) {
+				return nil
+			}
 		default:
 			return nil
 		}
 		c.fold, c.next = s, p.stages[i+1:]
+		if _, ok := s.(*sorter); ok {
+			c.skip()
+		}
 		return c
 	}
 	return nil
@@ -142,7 +166,7 @@ func (p *Pipeline) StreamColumns(ctx context.Context, cols Columns) (out iter.Se
 	}
 	r := p.newRun(ctx)
 	f := &folder{columnar: c, cols: cols, e: &env{run: r, vars: make([]Value, p.slots)}}
-	groups, ok := f.run()
+	first, ok := f.run()
 	if err := ctx.Err(); err != nil {
 		return nil, false, err
 	}
@@ -150,7 +174,7 @@ func (p *Pipeline) StreamColumns(ctx context.Context, cols Columns) (out iter.Se
 		return nil, false, nil
 	}
 	return func(yield func(Value, error) bool) {
-		for v, err := range chain(c.next, f.e, groups) {
+		for v, err := range chain(c.next, f.e, first) {
 			if !yield(v, err) || err != nil {
 				return
 			}

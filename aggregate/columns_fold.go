@@ -10,6 +10,7 @@ type folder struct {
 	e    *env
 
 	tests  []*columnTest // one for each $match
+	sort   *columnSort   // of a $sort
 	groups []*group      // some of a $bucket may be nil
 	ids    *columnIDs
 	folds  []*columnFold
@@ -27,6 +28,9 @@ func (f *folder) run() (out seq, ok bool) {
 			f.folds = append(f.folds, f.newFold(a, i))
 		}
 	}
+	if s, ok := f.fold.(*sorter); ok {
+		f.sort = f.newSort(s)
+	}
 	room := make([][]uint32, len(f.names))
 	var of []uint32
 	for n, codes := range f.cols.Chunks() {
@@ -34,12 +38,16 @@ func (f *folder) run() (out seq, ok bool) {
 		if f.e.run.step(n) != nil {
 			return nil, false
 		}
+		f.begin(n)
 		for _, t := range f.tests {
 			if n, codes = f.keep(t, n, codes, room); f.e.run.step(n) != nil {
 				return nil, false
 			}
 		}
 		f.n += n
+		if f.sort != nil {
+			f.sort.add(f, n, codes)
+		}
 		if g != nil {
 			of = f.ids.of(f, of[:0], n, codes)
 			for _, fold := range f.folds {
@@ -49,6 +57,9 @@ func (f *folder) run() (out seq, ok bool) {
 		if f.e.err != nil {
 			return nil, false
 		}
+	}
+	if f.sort != nil {
+		return f.sorted(), true
 	}
 	for _, fold := range f.folds {
 		fold.finish(f.groups)
@@ -183,6 +194,7 @@ func (f *folder) keep(t *columnTest, n int, codes, room [][]uint32) (int, [][]ui
 			for c := range room {
 				room[c][kept] = codes[c][i]
 			}
+			f.kept(kept, i)
 			kept++
 		}
 	}

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -297,24 +298,52 @@ func (c *compiler) sub(v Value) []stage {
 
 // fuse joins a $sort with a $limit behind it, which then keeps only the best.
 func fuse(list []stage) []stage {
-	for i := 0; i+1 < len(list); i++ {
-		s, ok := list[i].(*sorter)
-		if !ok {
-			continue
-		}
-		skipped := 0
-		for _, next := range list[i+1:] {
-			if k, ok := next.(skip); ok {
-				skipped += int(k)
-				continue
-			}
-			if l, ok := next.(limit); ok {
-				s.best = int(l) + skipped
-			}
-			break
+	for i := range list {
+		if s, ok := list[i].(*sorter); ok {
+			s.best = wantedOf(list[i+1:], 0)
 		}
 	}
 	return list
+}
+
+// wantedOf returns how many documents some stages take at most, 0 for all. most is how many of
+// their results are taken; 0 for all.
+func wantedOf(list []stage, most int) int {
+	skipped := 0
+	for _, next := range list {
+		switch next := next.(type) {
+		case skip:
+			skipped = min(skipped+int(next), math.MaxInt32)
+		case limit:
+			return min(int(next), math.MaxInt32-skipped) + skipped
+		case *projection, *addFields, unset, replaceRoot, *lookup: // one for each
+		default:
+			return 0
+		}
+	}
+	if most <= 0 {
+		return 0
+	}
+	return min(most, math.MaxInt32-skipped) + skipped
+}
+
+// First returns the pipeline for whoever takes no more than the first n of its results: what it
+// gives is the same, and a $sort keeps no more than it takes for that.
+func (p *Pipeline) First(n int) *Pipeline {
+	first := *p
+	first.stages = slices.Clone(p.stages)
+	for i, st := range first.stages {
+		s, ok := st.(*sorter)
+		if !ok || s.best > 0 {
+			continue
+		}
+		if best := wantedOf(first.stages[i+1:], n); best > 0 {
+			sorted := *s
+			sorted.best = best
+			first.stages[i] = &sorted
+		}
+	}
+	return &first
 }
 
 // options reads the options of a stage: an object with no other keys than these.

@@ -163,12 +163,22 @@ func (b *BoundOrder) Is(i int, name *BoundName) (desc, ok bool) {
 	return b.keys[i].desc, b.keys[i].target.same(&name.target)
 }
 
-// Column returns the column that the entries are sorted by, when it is one alone and as a whole;
-// see BoundPath.Column.
-func (b *BoundOrder) Column() (number uint16, desc, absent, ok bool) {
-	if len(b.keys) != 1 {
-		return 0, false, false, false
+// OrderColumn is one name of an order that is a column as a whole. Absent says that no entry has a
+// value there.
+type OrderColumn struct {
+	Number       uint16
+	Desc, Absent bool
+}
+
+// Columns returns the columns that the entries are sorted by, when the order is by whole columns
+// alone; see BoundPath.Column.
+func (b *BoundOrder) Columns() (list []OrderColumn, ok bool) {
+	for i := range b.keys {
+		number, absent, ok := b.keys[i].target.wholeColumn()
+		if !ok {
+			return nil, false
+		}
+		list = append(list, OrderColumn{number, b.keys[i].desc, absent})
 	}
-	number, absent, ok = b.keys[0].target.wholeColumn()
-	return number, b.keys[0].desc, absent, ok
+	return list, true
 }

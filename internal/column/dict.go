@@ -14,8 +14,9 @@ type dict struct {
 	blob []byte   // the values, one after the other
 	ends []uint32 // where each ends in blob; the first is that of code 0, which is empty
 
-	others []uint32 // codes of values that are no ASCII strings
-	floats *floats
+	others  []uint32 // codes of values that are no ASCII strings
+	floats  *floats
+	ranking *ranking
 
 	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
 	uses  []uint32 // how many rows of the newest Table have a code
@@ -29,7 +30,7 @@ var seed = maphash.MakeSeed()
 const maxBlob uint64 = math.MaxUint32
 
 func newDict() *dict {
-	return &dict{ends: []uint32{0}, floats: new(floats), slots: make([]uint32, 16), uses: []uint32{0}}
+	return &dict{ends: []uint32{0}, floats: new(floats), ranking: new(ranking), slots: make([]uint32, 16), uses: []uint32{0}}
 }
 
 // value returns the stored bytes of a code.
@@ -106,13 +107,14 @@ func (d *dict) size() int {
 
 // Dict is a dictionary as a Table knows it.
 type Dict struct {
-	blob   []byte
-	ends   []uint32
-	others []uint32
-	floats *floats
+	blob    []byte
+	ends    []uint32
+	others  []uint32
+	floats  *floats
+	ranking *ranking
 }
 
-func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.floats} }
+func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.floats, d.ranking} }
 
 // Len returns how many codes there are; they are the numbers below it, and 0 is that of
 // entries without a value.

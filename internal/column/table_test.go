@@ -122,6 +122,50 @@ func (m *model) check(t *testing.T, table *Table, what string) {
 	}
 }
 
+// checkOrders holds orders by several columns against the model, of all entries and of some, from
+// some place on.
+func (m *model) checkOrders(t *testing.T, table *Table, rnd *rand.Rand, what string) {
+	t.Helper()
+	schema := query.Schema{Names: m.names, Columns: func(name string) bool { _, ok := m.names.Lookup(name); return ok }}
+	for range 6 {
+		order, keys := query.Order{}, []SortColumn{}
+		for _, number := range rnd.Perm(3)[:2+rnd.IntN(2)] {
+			desc := rnd.IntN(2) == 0
+			order = append(order, query.SortKey{Name: []string{"a", "b", "c"}[number], Desc: desc})
+			keys = append(keys, SortColumn{uint16(number), desc})
+		}
+		bound := order.Bind(schema)
+		rows := table.All()
+		for row := range table.Rows() {
+			if rnd.IntN(3) == 0 {
+				rows.Clear(row)
+			}
+		}
+		if rnd.IntN(2) == 0 {
+			rows = nil
+		}
+		want := []int64{}
+		for _, id := range m.ids() {
+			if row, _ := table.Row(id); rows == nil || rows.Has(row) {
+				want = append(want, id)
+			}
+		}
+		key := func(id int64) []byte { return bound.AppendKey(nil, &query.Record{Data: m.docs[id], ID: id}) }
+		slices.SortStableFunc(want, func(a, b int64) int { return bytes.Compare(key(a), key(b)) })
+		skip := rnd.IntN(len(want) + 2)
+		want = want[min(skip, len(want)):]
+		got := []int64{}
+		for row := range table.SortedBy(keys, rows, &skip) {
+			if skip--; skip < 0 {
+				got = append(got, table.ID(row))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s: by %v: %v, want %v", what, order, got, want)
+		}
+	}
+}
+
 func must[T any](t testing.TB) func(v T, err error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -144,6 +188,7 @@ func TestModel(t *testing.T) {
 		}
 		table := m.build(1)
 		m.check(t, table, "built")
+		m.checkOrders(t, table, rnd, "built")
 		type old struct {
 			table *Table
 			dump  string
@@ -182,6 +227,7 @@ func TestModel(t *testing.T) {
 			slices.SortFunc(changes, func(a, b Change) int { return int(a.ID - b.ID) })
 			table = table.Apply(int64(step+2), changes)
 			m.check(t, table, fmt.Sprintf("seed %d step %d", seed, step))
+			m.checkOrders(t, table, rnd, fmt.Sprintf("seed %d step %d", seed, step))
 		}
 		for i, o := range olds {
 			if dump(o.table) != o.dump {
@@ -200,6 +246,9 @@ func dump(t *Table) string {
 			c := t.Column(number)
 			b.Write(document.AppendJSON(nil, c.Dict().Value(c.Code(row))))
 		}
+	}
+	for row := range t.SortedBy([]SortColumn{{0, false}, {1, true}, {2, false}}, nil, new(int)) {
+		fmt.Fprint(&b, " ", row)
 	}
 	return b.String()
 }
