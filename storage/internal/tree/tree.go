@@ -49,6 +49,15 @@ func (t *Tree) Version() uint64 { return t.gen }
 // nothing and keeps no reference to key.
 func (t *Tree) Get(key []byte) (value []byte, ok bool) { return t.m.Get(text(key)) }
 
+// HasBetween reports whether the tree has a key between the bounds.
+func (t *Tree) HasBetween(b Bounds) (found bool) {
+	t.m.Ascend(text(b.From), func(key string, _ []byte) bool {
+		found = b.Before(data(key))
+		return false
+	})
+	return found
+}
+
 // Set sets a key and takes ownership of both slices. Ascending keys are
 // appended without a search.
 func (t *Tree) Set(key, value []byte) {
