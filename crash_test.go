@@ -26,6 +26,10 @@ func crashWriter(path string) error {
 	if err != nil {
 		return err
 	}
+	return crashWrites(db)
+}
+
+func crashWrites(db *siftdb.DB) error {
 	a, err := db.DataSource(ctx, 1)
 	if err != nil {
 		return err
@@ -112,43 +116,49 @@ func testKill(t *testing.T, name string, options func(round int) *siftdb.Options
 		for _, n := range killOnce(t, name, crashFile, path, 5+time.Duration(rng.IntN(60))) {
 			acked[n] = true
 		}
-		db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, options(round)))
-		seen := [2]map[string]bool{{}, {}}
-		for i := range seen {
-			ds := must[*siftdb.DataSource](t)(db.DataSource(ctx, int64(i+1)))
-			for e, err := range ds.Each(ctx, siftdb.Query{Attributes: []string{"n"}}) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n, _ := e.Get("n").(string); n != "" && n != "last" {
-					seen[i][n] = true
-				}
-			}
-		}
-		for n := range acked {
-			if !seen[0][n] || !seen[1][n] {
-				t.Fatalf("round %d: %s was acknowledged and is lost", round, n)
-			}
-		}
-		for i := range seen {
-			for n := range seen[i] {
-				if !seen[1-i][n] {
-					t.Fatalf("round %d: %s is in one data source only", round, n)
-				}
-			}
-		}
-		report := must[*siftdb.Report](t)(db.Check(ctx))
-		if err := report.Err(); err != nil {
-			t.Fatal(err)
-		}
-		if err := db.Close(); err != nil {
-			t.Fatal(err)
-		}
+		wantSurvived(t, fmt.Sprint("round ", round), path, options(round), acked)
 	}
 	if len(acked) < rounds {
 		t.Errorf("only %d commits were acknowledged in %d rounds", len(acked), rounds)
 	}
 	t.Logf("%d acknowledged commits survived %d kills", len(acked), rounds)
+}
+
+// wantSurvived opens what a writer left behind, and looks for all that it acknowledged.
+func wantSurvived(t *testing.T, name, path string, opts *siftdb.Options, acked map[string]bool) {
+	t.Helper()
+	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, opts))
+	seen := [2]map[string]bool{{}, {}}
+	for i := range seen {
+		ds := must[*siftdb.DataSource](t)(db.DataSource(ctx, int64(i+1)))
+		for e, err := range ds.Each(ctx, siftdb.Query{Attributes: []string{"n"}}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, _ := e.Get("n").(string); n != "" && n != "last" {
+				seen[i][n] = true
+			}
+		}
+	}
+	for n := range acked {
+		if !seen[0][n] || !seen[1][n] {
+			t.Fatalf("%s: %s was acknowledged and is lost", name, n)
+		}
+	}
+	for i := range seen {
+		for n := range seen[i] {
+			if !seen[1-i][n] {
+				t.Fatalf("%s: %s is in one data source only", name, n)
+			}
+		}
+	}
+	report := must[*siftdb.Report](t)(db.Check(ctx))
+	if err := report.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // killOnce runs a test as a writer, to which a variable names the database, kills it

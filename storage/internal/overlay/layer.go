@@ -90,7 +90,7 @@ func (l *Layer) space(ks storage.Keyspace) *Space {
 		}
 		return sp
 	}
-	sp := &Space{Name: ks, Writes: tree.New()}
+	sp := &Space{Name: ks, Writes: tree.NewSmall()}
 	l.spaces = append(l.spaces, sp)
 	l.own = append(l.own, true)
 	return sp
@@ -131,7 +131,7 @@ func (o *over) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 // Scan returns a cursor over a range that is not empty. It keeps the bounds.
 func (o *over) Scan(ks storage.Keyspace, b tree.Bounds, reverse bool) Cursor {
 	sp := o.find(ks)
-	if sp == nil {
+	if sp == nil || !sp.touches(b) {
 		return o.base.Scan(ks, b, reverse)
 	}
 	return newMerged(sp, o.base.Scan(ks, b, reverse), b, reverse)

@@ -164,3 +164,32 @@ func FuzzRead(f *testing.F) {
 
 // find returns a keyspace of the layer.
 func (l *Layer) find(ks storage.Keyspace) *Space { return (&over{layer: l}).find(ks) }
+
+// TestUntouchedRange: where a layer has nothing, what lies below is read itself.
+func TestUntouchedRange(t *testing.T) {
+	bottom := tree.New()
+	bottom.Set([]byte("e"), []byte("below"))
+	below := base{tree: bottom}
+	set, layer := New(below), NewLayer()
+	if err := set.Put("a", []byte("d"), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.DeleteRange("a", []byte("g"), []byte("i")); err != nil {
+		t.Fatal(err)
+	}
+	layer.Apply(set.Spaces())
+	for bounds, touched := range map[[2]string]bool{
+		{"e", "f"}: false, {"a", "d"}: false, {"e", "g"}: false, {"i", ""}: false,
+		{"a", "e"}: true, {"d", "e"}: true, {"f", "h"}: true, {"h", "z"}: true, {"e", ""}: true,
+	} {
+		b := tree.Bounds{From: []byte(bounds[0])}
+		if bounds[1] != "" {
+			b.To = []byte(bounds[1])
+		}
+		for _, reverse := range []bool{false, true} {
+			if _, merged := layer.Over(below).Scan("a", b, reverse).(*merged); merged != touched {
+				t.Errorf("%q: merged is %v", bounds, merged)
+			}
+		}
+	}
+}

@@ -17,6 +17,15 @@ func (sp *Space) deleted(key []byte) *tree.Bounds {
 	return nil
 }
 
+// touches reports whether anything was written or deleted between two bounds that are not
+// empty.
+func (sp *Space) touches(b tree.Bounds) bool {
+	if i := sp.firstEndingAfter(b.From); i < len(sp.Deleted) && b.Before(sp.Deleted[i].From) {
+		return true
+	}
+	return sp.Writes.HasBetween(b)
+}
+
 // remember adds a range to the deleted ones, and merges those that it touches.
 func (sp *Space) remember(b tree.Bounds) {
 	// Ranges lo to hi overlap b or meet it end to end.

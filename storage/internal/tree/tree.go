@@ -23,6 +23,13 @@ type Tree struct {
 // New returns an empty tree.
 func New() *Tree { return &Tree{m: new(btree.Map[string, []byte])} }
 
+// smallDegree makes nodes of at most 15 keys, instead of 63.
+const smallDegree = 8
+
+// NewSmall is New for a tree that is copied again and again with few writes between: what a
+// write copies, the nodes on the way to its key, are small.
+func NewSmall() *Tree { return &Tree{m: btree.NewMap[string, []byte](smallDegree)} }
+
 // Copy returns an independent tree with the same content in O(1). It may run
 // while others read t, but not while others copy it.
 func (t *Tree) Copy() *Tree {
@@ -41,6 +48,15 @@ func (t *Tree) Version() uint64 { return t.gen }
 // Get returns the value of a key and whether the tree has it. It allocates
 // nothing and keeps no reference to key.
 func (t *Tree) Get(key []byte) (value []byte, ok bool) { return t.m.Get(text(key)) }
+
+// HasBetween reports whether the tree has a key between the bounds.
+func (t *Tree) HasBetween(b Bounds) (found bool) {
+	t.m.Ascend(text(b.From), func(key string, _ []byte) bool {
+		found = b.Before(data(key))
+		return false
+	})
+	return found
+}
 
 // Set sets a key and takes ownership of both slices. Ascending keys are
 // appended without a search.
