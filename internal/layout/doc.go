@@ -21,6 +21,7 @@
 //	outbox    source:4 delivery:16                       Delivery: what a hook has to send, or failed to
 //	due       source:4 hook:2 due:8 commit:8 delivery:16 nothing; lists deliveries that are to be tried
 //	index     source:4 number:4 key entry:8              nothing; lists entries by what an index is of
+//	index     source:4 number:4 trigram entry:8          a block: up to 128 entries, of which this is the last
 //
 // An entry counts when its id is below the head's NextID, an image when its version is at
 // most Meta's Commit, a block when it is below Meta's NextBlock. A bulk write in several
@@ -29,7 +30,8 @@
 //
 // Head.Indexes tells which numbers of indexes count, how far each has been built, and what
 // it holds: IndexState. It stands in the head because every write to entries writes that
-// anyway. Keys of other numbers are of no index, or not yet, or no longer.
+// anyway. Keys of other numbers are of no index, or not yet, or no longer. The last block of
+// a list of a trigram index has the highest number of all in the place of its last entry.
 //
 // Numbers in keys are big-endian, so that keys sort as the numbers do. Every
 // value that is not empty stands in an envelope of package document, whose

@@ -24,9 +24,6 @@ const (
 
 var postingSealer = document.NewSealer(string(Index))
 
-// PostingsSize is the length of the longest value of a block.
-const PostingsSize = document.EnvelopeSize + MaxPostings*binary.MaxVarintLen64
-
 // AppendPostings appends the value of a block of an index: ids, which ascend and are at least
 // one. The key is that of the block.
 func AppendPostings(dst, key []byte, ids []int64) []byte {
