@@ -77,7 +77,7 @@ func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
 
 // FindShort answers a query the short way by a value, as Find does first.
-func (ds *DataSource) FindShort(q Query) (entries []*Entry, ok bool) {
+func FindShort(ds *DataSource, q Query) (entries []*Entry, ok bool) {
 	return ds.findEqual(context.Background(), &q)
 }
 
