@@ -86,7 +86,7 @@ func OrdersByColumns(ds *DataSource) int64 { return ds.db.columns.orders.Load() 
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
 
 // FindShort answers a query the short way by a value, as Find does first.
-func (ds *DataSource) FindShort(q Query) (entries []*Entry, ok bool) {
+func FindShort(ds *DataSource, q Query) (entries []*Entry, ok bool) {
 	return ds.findEqual(context.Background(), &q)
 }
 

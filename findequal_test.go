@@ -120,7 +120,7 @@ func (w *equalWorld) ask() (short, found int) {
 		q.Limit = new(1 + w.g.IntN(4))
 	}
 	siftdb.Access(w.db, "")
-	list, ok := w.ds.FindShort(q)
+	list, ok := siftdb.FindShort(w.ds, q)
 	got := w.entries(w.ds.Find(ctx, q))
 	siftdb.Access(w.db, "scan")
 	want := w.entries(w.ds.Find(ctx, q))
@@ -171,7 +171,7 @@ func TestEqualGoesLong(t *testing.T) {
 		"not indexed":  {ds, siftdb.Query{Where: siftdb.M{"none": "a"}}, false, 0},
 		"not a string": {ds, siftdb.Query{Where: siftdb.M{"v": json.Number("5")}}, false, 1},
 	} {
-		if _, ok := test.ds.FindShort(test.q); ok != test.short {
+		if _, ok := siftdb.FindShort(test.ds, test.q); ok != test.short {
 			t.Errorf("%s: the short way says %v", name, ok)
 		}
 		if list, err := test.ds.Find(ctx, test.q); err != nil || len(list) != test.found {
