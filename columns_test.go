@@ -27,6 +27,7 @@ type columnTwins struct {
 	rnd     *rand.Rand
 	columns *siftdb.DataSource
 	scanned *siftdb.DataSource
+	dbs     [2]*siftdb.DB // of these
 }
 
 func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits) *columnTwins {
@@ -37,7 +38,7 @@ func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits)
 		options.ColumnBytes, options.Limits = bytes, limits
 		db := memoryDB(t, options)
 		siftdb.ColumnsFrom(db, 1)
-		if i == 1 {
+		if twins.dbs[i] = db; i == 1 {
 			siftdb.Access(db, "scan")
 		}
 		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Columns: []string{"a.b"},
@@ -390,6 +391,11 @@ func TestColumnsUnderPressure(t *testing.T) {
 func TestColumnsExplained(t *testing.T) {
 	db := memoryDB(t, nil)
 	ds := numbered(t, db, 1500)
+	siftdb.ColumnsFrom(db, 1)
+	table(t, db, "others", `{"n":7,"m":1}`, `{"n":7,"m":2}`)
+	joins := func(body string) []siftdb.Join {
+		return must[siftdb.Query](t)(siftdb.ParseQuery([]byte(`{"join":{"j":{"dataSourceName":"others",` + body + `}}}`))).Joins
+	}
 	group := siftdb.Query{Aggregate: `[{"$match":{"data.n":{"$gt":5}}},{"$group":{"_id":"$data.side","n":{"$sum":1}}}]`}
 	for _, c := range []struct {
 		q             siftdb.Query
@@ -398,6 +404,10 @@ func TestColumnsExplained(t *testing.T) {
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`}, `note: the columns "n" are read into memory when a second query asks for them`, `columns  "n" of data source 1`},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by columns alone", "the order is not by columns alone"},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("side"), siftdb.Desc("n")}, Limit: new(3)}, `note: the columns "n", "side" are read into memory when`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n"},"count":true`)}, `note: the columns "n" are read into memory`, `columns  "n" of data source 2 "others"`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n","side":"m"},"count":true`)}, "columns in memory do not serve: the join is on several pairs", "columns in memory do not serve: the join is on several pairs"},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n"},"required":true,"has":true,"where":{"m":2}`)}, `note: the columns "n", "m" are read into memory`, `columns  "n" of data source 1 "numbers"`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"id":"n"},"required":true,"has":true`)}, "columns in memory do not serve: the join is not on a column", "columns in memory do not serve: the join is not on a column"},
 		{siftdb.Query{CountOnly: true}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$match":{}},{"$count":"n"}]`}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$count":"n"}]`, Where: `{"id":{"$gt":5}}`}, "scan  data source 1", "scan  data source 1"},
