@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -107,8 +108,28 @@ func (w *columnTwins) where(depth int) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// strictWhere makes a where that the Strict dialect takes.
+func (w *columnTwins) strictWhere(depth int) string {
+	for {
+		where := w.where(depth)
+		if w.rnd.IntN(2) == 0 {
+			v := columnValues[w.rnd.IntN(len(columnValues))]
+			test := []string{`{"$not":{"$eq":` + v + `}}`, `{"$all":[` + v + `]}`, `{"$size":3}`, `{"$exists":true}`, `{"$gt":"b"}`, `{"$filters":[{"column":"c","condition":">","value":50}]}`}[w.rnd.IntN(6)]
+			if where = fmt.Sprintf("{%q:%s}", []string{"a", "b", "c", "a.b", "a.length", "b.0"}[w.rnd.IntN(6)], test); strings.Contains(test, "$filters") {
+				where = test
+			}
+		}
+		if _, err := query.Compile(where, query.ForDataSource(), query.WithDialect(query.Strict)); err == nil {
+			return where
+		}
+	}
+}
+
 func (w *columnTwins) query() siftdb.Query {
 	q := siftdb.Query{Where: w.where(2), IncludePagination: w.rnd.IntN(2) == 0, Distinct: w.rnd.IntN(6) == 0}
+	if w.rnd.IntN(4) == 0 {
+		q.Where, q.Dialect = w.strictWhere(2), query.Strict
+	}
 	if w.rnd.IntN(2) == 0 {
 		names := []string{"a", "data.b", "c", "a.b", "nowhere", "createdAt", "a.b.er", "id"}
 		q.Order = siftdb.Order{{Name: names[w.rnd.IntN(5+w.rnd.IntN(4))], Desc: w.rnd.IntN(2) == 0}}
@@ -180,7 +201,7 @@ func answer(t *testing.T, ds *siftdb.DataSource, q siftdb.Query) []string {
 	if result.Pagination != nil {
 		out = append(out, fmt.Sprint("total ", result.Pagination.Total))
 	}
-	n := must[int64](t)(ds.Count(ctx, siftdb.Query{Where: q.Where}))
+	n := must[int64](t)(ds.Count(ctx, siftdb.Query{Where: q.Where, Dialect: q.Dialect}))
 	names := [][]string{{"a"}, {"b", "c"}, {"a.b", "nowhere"}, {"a.b.er"}}[int(n)%4]
 	out = append(out, string(must[[]byte](t)(json.Marshal(must[map[string][]json.RawMessage](t)(ds.IndexesJSON(ctx, names...))))))
 	first := 0
@@ -200,8 +221,11 @@ func TestColumnsAgree(t *testing.T) {
 	if text := os.Getenv("SIFTDB_COLUMN_QUERIES"); text != "" {
 		steps, _ = strconv.Atoi(text)
 	}
-	var orders atomic.Int64
+	var orders, strict atomic.Int64
 	t.Cleanup(func() {
+		if n := strict.Load(); n < int64(runs*steps/80) {
+			t.Errorf("of %d queries %d were strict and answered from columns", runs*steps, n)
+		}
 		if n := orders.Load(); n < int64(runs*steps/40) {
 			t.Errorf("of %d queries %d were orders by several columns answered from these", runs*steps, n)
 		}
@@ -225,6 +249,9 @@ func TestColumnsAgree(t *testing.T) {
 				}
 				q := w.query()
 				one, two := w.columns, w.scanned
+				if q.Dialect == query.Strict && strings.Contains(must[*siftdb.Plan](t)(one.Explain(ctx, q)).String(), "columns  ") {
+					strict.Add(1)
+				}
 				if w.rnd.IntN(4) == 0 {
 					one, two = one.As(bob), two.As(bob)
 				}
@@ -408,6 +435,7 @@ func TestColumnsExplained(t *testing.T) {
 		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n","side":"m"},"count":true`)}, "columns in memory do not serve: the join is on several pairs", "columns in memory do not serve: the join is on several pairs"},
 		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n"},"required":true,"has":true,"where":{"m":2}`)}, `note: the columns "n", "m" are read into memory`, `columns  "n" of data source 1 "numbers"`},
 		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"id":"n"},"required":true,"has":true`)}, "columns in memory do not serve: the join is not on a column", "columns in memory do not serve: the join is not on a column"},
+		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Dialect: query.Strict}, `note: the columns "n" are read into memory`, `columns  "n" of data source 1`},
 		{siftdb.Query{CountOnly: true}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$match":{}},{"$count":"n"}]`}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$count":"n"}]`, Where: `{"id":{"$gt":5}}`}, "scan  data source 1", "scan  data source 1"},
