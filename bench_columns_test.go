@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/query"
 )
 
 // user is a row with 20 departments, a salary of its own for most, and a text that is one's own.
@@ -71,6 +72,10 @@ var columnBenches = []struct {
 	}},
 	{"group", func(ctx context.Context, ds *siftdb.DataSource) error {
 		_, err := ds.Aggregate(ctx, `[{"$group":{"_id":"$data.Department","count":{"$sum":1},"avg":{"$avg":"$data.Salary"},"oldest":{"$max":"$data.Age"}}},{"$sort":{"count":-1,"_id":1}}]`, siftdb.Query{})
+		return err
+	}},
+	{"strict", func(ctx context.Context, ds *siftdb.DataSource) error {
+		_, err := ds.Count(ctx, siftdb.Query{Where: `{"Department":{"$in":["Department 7","Department 8"]},"Age":{"$gte":40}}`, Dialect: query.Strict})
 		return err
 	}},
 	{"bare", func(ctx context.Context, ds *siftdb.DataSource) error {

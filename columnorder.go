@@ -9,6 +9,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/column"
 	"github.com/siftdb/siftdb/internal/document"
+	"github.com/siftdb/siftdb/query"
 )
 
 // all yields the entries that a plan finds, in the order wanted. Where that is cheap it leaves
@@ -56,11 +57,11 @@ func (p *columnPlan) sorted() []uint32 {
 	return list
 }
 
-// appendKey appends the sort key of a row, as query.BoundOrder does that of its entry.
-func (p *columnPlan) appendKey(dst []byte, row int) []byte {
-	for _, k := range p.keys {
+// appendSortKey appends the sort key of a row, as query.BoundOrder does that of its entry.
+func appendSortKey(dst []byte, t *column.Table, keys []query.OrderColumn, row int) []byte {
+	for _, k := range keys {
 		if !k.Absent {
-			dst = p.table.SortKey(dst, k.Number, row, k.Desc)
+			dst = t.SortKey(dst, k.Number, row, k.Desc)
 			continue
 		}
 		at := len(dst)
@@ -136,7 +137,7 @@ func (p *columnPlan) mergedByKey(list []uint32) iter.Seq[int64] {
 	var key []byte
 	for i, a := range p.apart {
 		where[i] = sort.Search(len(list), func(n int) bool {
-			key = p.appendKey(key[:0], int(list[n]))
+			key = appendSortKey(key[:0], p.table, p.keys, int(list[n]))
 			c := bytes.Compare(key, a.key)
 			return c > 0 || c == 0 && p.table.ID(int(list[n])) > a.id
 		})

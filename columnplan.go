@@ -188,6 +188,7 @@ func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matc
 		}
 		needs := rd.needs()
 		needs.columns(rd.st.source, names)
+		needs.joins(m.required)
 		needs.filter(m.where, order)
 		return needs, nil
 	}, func(r storage.Reader, needs columnNeeds, v columnView) error {
@@ -203,6 +204,9 @@ func (rd *reading) columns(ctx context.Context, bind func(storage.Reader) (*matc
 			return nil, ctx.Err() // what else is wrong the scan tells, and of which entry
 		}
 		rd.ds.db.columns.measure(rd.ds.id) // texts are held in lower case too, maybe
+	}
+	if err := m.required.narrow(ctx, p, n.hidden); err != nil {
+		return nil, err
 	}
 	if p.rows == nil && len(p.moved) > 0 {
 		p.rows = p.table.All()
@@ -220,6 +224,9 @@ func (p *columnPlan) matchMoved(ctx context.Context, r storage.Reader, rd *readi
 	p.apart = nil
 	return rd.eachMoved(ctx, r, p.columnView, func(rec *layout.Record) error {
 		ok, err := m.match(rec)
+		if ok && m.required != nil {
+			ok, err = m.required.passes(m)
+		}
 		if !ok {
 			return err
 		}
@@ -304,7 +311,7 @@ func (p *columnPlan) ids(skip, most int) []int64 {
 // byColumns looks for columns that answer the query.
 func (f *finder) byColumns(ctx context.Context) (*columnPlan, error) {
 	if f.joins.required() {
-		return nil, nil
+		f.m.required = f.joins
 	}
 	return f.rd.columns(ctx, func(r storage.Reader) (*matching, *query.BoundOrder, error) {
 		if err := f.bind(r); err != nil {
@@ -358,6 +365,9 @@ func (f *finder) explainColumns(ctx context.Context, p *Plan) {
 		if n.columns(f.rd.st.source, f.wanted); n.refused() {
 			return nil
 		}
+		if f.joins.required() {
+			n.joins(f.joins)
+		}
 		var order *query.BoundOrder
 		if len(f.c.order) > 0 {
 			order = f.c.order.Bind(f.rd.st.source.schema())
@@ -370,26 +380,34 @@ func (f *finder) explainColumns(ctx context.Context, p *Plan) {
 		}
 		return err
 	})
-	slices.Sort(n.numbers)
-	n.numbers = slices.Compact(n.numbers)
-	if err != nil || n.few || f.rd.st.source.veil != nil || f.joins.required() {
+	if err != nil || n.few || f.rd.st.source.veil != nil {
 		return
 	}
-	names := make([]string, len(n.numbers))
-	for i, number := range n.numbers {
-		names[i] = f.rd.st.source.names.Name(number)
+	names, note := n.explain(f.rd, why)
+	if note == "" {
+		p.Step, p.Detail = "columns", names+" of "+p.Detail
+		return
 	}
-	note := ""
+	p.Notes = append(p.Notes, note)
+}
+
+// explain names the columns that are needed, and says why they do not serve if they do not.
+func (n *columnNeeds) explain(rd *reading, why columnsWhy) (names, note string) {
+	slices.Sort(n.numbers)
+	n.numbers = slices.Compact(n.numbers)
+	list := make([]string, len(n.numbers))
+	for i, number := range n.numbers {
+		list[i] = rd.st.source.names.Name(number)
+	}
+	names = quoteAll(list)
 	switch {
 	case n.reason != "":
 		note = "columns in memory do not serve: " + n.reason
 	case why == columnsThere:
-		p.Step, p.Detail = "columns", quoteAll(names)+" of "+p.Detail
-		return
 	case why == columnsMissing:
-		note = f.rd.ds.db.columns.explain(f.ds.id, n.numbers, quoteAll(names))
+		note = rd.ds.db.columns.explain(rd.ds.id, n.numbers, names)
 	default:
 		note = "columns in memory do not serve: too much has been written since the state that is read"
 	}
-	p.Notes = append(p.Notes, note)
+	return names, note
 }

@@ -30,6 +30,7 @@ type columnCache struct {
 
 	pipelines atomic.Int64 // answered
 	orders    atomic.Int64 // by several columns, answered
+	joins     atomic.Int64 // of which a side was read
 }
 
 // columnSet is what is held of one data source.

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/security"
 )
 
@@ -27,6 +28,7 @@ type columnTwins struct {
 	rnd     *rand.Rand
 	columns *siftdb.DataSource
 	scanned *siftdb.DataSource
+	dbs     [2]*siftdb.DB // of these
 }
 
 func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits) *columnTwins {
@@ -37,7 +39,7 @@ func newColumnTwins(t *testing.T, seed uint64, budget int, limits siftdb.Limits)
 		options.ColumnBytes, options.Limits = bytes, limits
 		db := memoryDB(t, options)
 		siftdb.ColumnsFrom(db, 1)
-		if i == 1 {
+		if twins.dbs[i] = db; i == 1 {
 			siftdb.Access(db, "scan")
 		}
 		ds := must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t", Columns: []string{"a.b"},
@@ -106,8 +108,28 @@ func (w *columnTwins) where(depth int) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// strictWhere makes a where that the Strict dialect takes.
+func (w *columnTwins) strictWhere(depth int) string {
+	for {
+		where := w.where(depth)
+		if w.rnd.IntN(2) == 0 {
+			v := columnValues[w.rnd.IntN(len(columnValues))]
+			test := []string{`{"$not":{"$eq":` + v + `}}`, `{"$all":[` + v + `]}`, `{"$size":3}`, `{"$exists":true}`, `{"$gt":"b"}`, `{"$filters":[{"column":"c","condition":">","value":50}]}`}[w.rnd.IntN(6)]
+			if where = fmt.Sprintf("{%q:%s}", []string{"a", "b", "c", "a.b", "a.length", "b.0"}[w.rnd.IntN(6)], test); strings.Contains(test, "$filters") {
+				where = test
+			}
+		}
+		if _, err := query.Compile(where, query.ForDataSource(), query.WithDialect(query.Strict)); err == nil {
+			return where
+		}
+	}
+}
+
 func (w *columnTwins) query() siftdb.Query {
 	q := siftdb.Query{Where: w.where(2), IncludePagination: w.rnd.IntN(2) == 0, Distinct: w.rnd.IntN(6) == 0}
+	if w.rnd.IntN(4) == 0 {
+		q.Where, q.Dialect = w.strictWhere(2), query.Strict
+	}
 	if w.rnd.IntN(2) == 0 {
 		names := []string{"a", "data.b", "c", "a.b", "nowhere", "createdAt", "a.b.er", "id"}
 		q.Order = siftdb.Order{{Name: names[w.rnd.IntN(5+w.rnd.IntN(4))], Desc: w.rnd.IntN(2) == 0}}
@@ -179,7 +201,7 @@ func answer(t *testing.T, ds *siftdb.DataSource, q siftdb.Query) []string {
 	if result.Pagination != nil {
 		out = append(out, fmt.Sprint("total ", result.Pagination.Total))
 	}
-	n := must[int64](t)(ds.Count(ctx, siftdb.Query{Where: q.Where}))
+	n := must[int64](t)(ds.Count(ctx, siftdb.Query{Where: q.Where, Dialect: q.Dialect}))
 	names := [][]string{{"a"}, {"b", "c"}, {"a.b", "nowhere"}, {"a.b.er"}}[int(n)%4]
 	out = append(out, string(must[[]byte](t)(json.Marshal(must[map[string][]json.RawMessage](t)(ds.IndexesJSON(ctx, names...))))))
 	first := 0
@@ -199,8 +221,11 @@ func TestColumnsAgree(t *testing.T) {
 	if text := os.Getenv("SIFTDB_COLUMN_QUERIES"); text != "" {
 		steps, _ = strconv.Atoi(text)
 	}
-	var orders atomic.Int64
+	var orders, strict atomic.Int64
 	t.Cleanup(func() {
+		if n := strict.Load(); n < int64(runs*steps/80) {
+			t.Errorf("of %d queries %d were strict and answered from columns", runs*steps, n)
+		}
 		if n := orders.Load(); n < int64(runs*steps/40) {
 			t.Errorf("of %d queries %d were orders by several columns answered from these", runs*steps, n)
 		}
@@ -224,6 +249,9 @@ func TestColumnsAgree(t *testing.T) {
 				}
 				q := w.query()
 				one, two := w.columns, w.scanned
+				if q.Dialect == query.Strict && strings.Contains(must[*siftdb.Plan](t)(one.Explain(ctx, q)).String(), "columns  ") {
+					strict.Add(1)
+				}
 				if w.rnd.IntN(4) == 0 {
 					one, two = one.As(bob), two.As(bob)
 				}
@@ -390,6 +418,11 @@ func TestColumnsUnderPressure(t *testing.T) {
 func TestColumnsExplained(t *testing.T) {
 	db := memoryDB(t, nil)
 	ds := numbered(t, db, 1500)
+	siftdb.ColumnsFrom(db, 1)
+	table(t, db, "others", `{"n":7,"m":1}`, `{"n":7,"m":2}`)
+	joins := func(body string) []siftdb.Join {
+		return must[siftdb.Query](t)(siftdb.ParseQuery([]byte(`{"join":{"j":{"dataSourceName":"others",` + body + `}}}`))).Joins
+	}
 	group := siftdb.Query{Aggregate: `[{"$match":{"data.n":{"$gt":5}}},{"$group":{"_id":"$data.side","n":{"$sum":1}}}]`}
 	for _, c := range []struct {
 		q             siftdb.Query
@@ -398,6 +431,11 @@ func TestColumnsExplained(t *testing.T) {
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`}, `note: the columns "n" are read into memory when a second query asks for them`, `columns  "n" of data source 1`},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("createdAt")}}, "note: columns in memory do not serve: the order is not by columns alone", "the order is not by columns alone"},
 		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Order: siftdb.Order{siftdb.Asc("side"), siftdb.Desc("n")}, Limit: new(3)}, `note: the columns "n", "side" are read into memory when`, `columns  "n", "side" of data source 1`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n"},"count":true`)}, `note: the columns "n" are read into memory`, `columns  "n" of data source 2 "others"`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n","side":"m"},"count":true`)}, "columns in memory do not serve: the join is on several pairs", "columns in memory do not serve: the join is on several pairs"},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"n":"n"},"required":true,"has":true,"where":{"m":2}`)}, `note: the columns "n", "m" are read into memory`, `columns  "n" of data source 1 "numbers"`},
+		{siftdb.Query{Limit: new(3), Joins: joins(`"on":{"id":"n"},"required":true,"has":true`)}, "columns in memory do not serve: the join is not on a column", "columns in memory do not serve: the join is not on a column"},
+		{siftdb.Query{Where: `{"n":{"$lt":7}}`, Dialect: query.Strict}, `note: the columns "n" are read into memory`, `columns  "n" of data source 1`},
 		{siftdb.Query{CountOnly: true}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$match":{}},{"$count":"n"}]`}, "count  data source 1", "count  data source 1"},
 		{siftdb.Query{Aggregate: `[{"$count":"n"}]`, Where: `{"id":{"$gt":5}}`}, "scan  data source 1", "scan  data source 1"},

@@ -228,10 +228,16 @@ func (f *finder) explainAppended(p *Plan) *Plan {
 // explain tells how a join finds its entries.
 func (run *joinRun) explain(what string, parents *Plan) *Plan {
 	way := &Plan{Step: "scan", Detail: run.rd.described() + ", once, into a hash table"}
+	if run.columnNames != "" {
+		way.Step, way.Detail = "columns", run.columnNames+" of "+way.Detail+"; scanned when most are wanted"
+	} else if run.columnNote != "" && run.indexName == "" {
+		way.Notes = []string{run.columnNote}
+	}
 	if run.indexName != "" {
 		way.Step, way.Detail = "get", run.rd.described()+", by index "+strconv.Quote(run.indexName)+"; scanned when many are wanted"
 	}
 	if run.byID() && !run.c.Required {
+		way.Notes = nil
 		way.Step, way.Detail = "get", run.rd.described()+", by id; scanned when many are wanted"
 	}
 	way.Detail += explainFilter(run.c.Where, run.c.Views)

@@ -19,6 +19,9 @@ func (f *finder) prepareExplain(ctx context.Context) error {
 		return err
 	}
 	for _, run := range f.joins.runs { // of a required one, as narrowRequired
+		if err := run.explainColumns(ctx); err != nil {
+			return err
+		}
 		if run.c.Required && f.rd.chosen == nil {
 			continue
 		}

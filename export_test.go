@@ -82,6 +82,9 @@ func LimitQueries(ds *DataSource, bytes int) (was int) {
 // OrdersByColumns is how many orders by several columns have been answered from these.
 func OrdersByColumns(ds *DataSource) int64 { return ds.db.columns.orders.Load() }
 
+// JoinsByColumns is how many sides of joins have been read from columns.
+func JoinsByColumns(ds *DataSource) int64 { return ds.db.columns.joins.Load() }
+
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
 

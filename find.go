@@ -362,6 +362,8 @@ type matching struct {
 	where *query.Matcher
 	names *source
 	rec   query.Record
+
+	required *joiner // whose required joins columns judge, too
 }
 
 // bind resolves the names of the where and the views against the columns of the

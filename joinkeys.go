@@ -18,6 +18,9 @@ type joinKeys struct {
 	one   []byte     // a pair's key, alone
 	parts [][][]byte // of each pair, when there are several keys
 	seen  map[string]struct{}
+
+	column bool // entries have value in the column of the only name, and what they are does not count
+	value  document.Value
 }
 
 // maxCombinations is how many keys one entry may have over several pairs.
@@ -53,13 +56,22 @@ func (k *joinKeys) each(rec *query.Record, fn func(key []byte)) error {
 	return nil
 }
 
+// values calls fn with every value that a name leads to.
+func (k *joinKeys) values(name *query.BoundName, rec *query.Record, fn func(document.Value) bool) {
+	if k.column {
+		name.EachIn(k.value, fn)
+		return
+	}
+	name.Each(rec, fn)
+}
+
 // single handles an entry that has one scalar for each pair, which is the common
 // case; false means that there may be several keys.
 func (k *joinKeys) single(rec *query.Record, fn func([]byte)) (done bool) {
 	k.key = k.key[:0]
 	for _, name := range k.names {
 		count, scalar := 0, false
-		name.Each(rec, func(v document.Value) bool {
+		k.values(name, rec, func(v document.Value) bool {
 			if count++; count > 1 || v.Kind() == document.Array {
 				count = 2
 				return false
@@ -96,7 +108,7 @@ func (k *joinKeys) part(name *query.BoundName, rec *query.Record) [][]byte {
 			keys = append(keys, key)
 		}
 	}
-	name.Each(rec, func(v document.Value) bool {
+	k.values(name, rec, func(v document.Value) bool {
 		if v.Kind() != document.Array {
 			add(v)
 			return true

@@ -38,6 +38,11 @@ type joinRun struct {
 	groups map[string]int32 // by key, their places in list
 	list   []joinGroup
 
+	narrowed bool // indexes were asked for joined entries
+	lean     bool // entries count as held when they are fetched
+
+	columnNames, columnNote string // of columns from which joined entries are read, or why not, for Explain
+
 	indexName string    // of the index by which few joined entries are found, for Explain
 	rows      []joinRow // joined entries, in default order
 	whole     bool      // every joined entry is in its groups
@@ -184,12 +189,13 @@ const scanFraction = 4
 
 // scan reads the joined entries in default order.
 func (run *joinRun) scan(ctx context.Context) error {
+	if done, err := run.byColumns(ctx); done || err != nil {
+		return err
+	}
 	for done := false; !done; {
 		err := run.rd.slice(ctx, func(r storage.Reader) (err error) {
-			if run.rd.chosen == nil {
-				if err := run.rd.narrow(r, run.m.where, -1); err != nil {
-					return err
-				}
+			if err := run.narrowOnce(r); err != nil {
+				return err
 			}
 			done, err = run.rd.entries(r, run.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
 				return true, run.child(rec, v)
@@ -268,23 +274,33 @@ func (run *joinRun) child(rec *layout.Record, v query.Verdict) error {
 		row.value = run.summand()
 		fallthrough
 	default:
-		one := total{1, row.value}
-		for _, g := range run.hits {
-			run.list[g].all.add(one)
-		}
-		if len(run.hits) == 1 {
-			run.list[run.hits[0]].single.add(one)
+		if run.tally(run.hits, row.value) {
 			return nil
 		}
 	}
-	for _, g := range run.hits {
+	return cmp.Or(run.add(row, run.hits), err)
+}
+
+// tally counts a joined entry in the values of its groups, and reports whether that is all there
+// is to it.
+func (run *joinRun) tally(hits []int32, value float64) bool {
+	one := total{1, value}
+	for _, g := range hits {
+		run.list[g].all.add(one)
+	}
+	if len(hits) == 1 {
+		run.list[hits[0]].single.add(one)
+	}
+	return len(hits) == 1
+}
+
+// add takes down a joined entry in its groups.
+func (run *joinRun) add(row joinRow, hits []int32) error {
+	for _, g := range hits {
 		run.list[g].rows = append(run.list[g].rows, int32(len(run.rows)))
 	}
 	run.rows = append(run.rows, row)
-	if err != nil {
-		return err
-	}
-	return run.hold(rowSize + len(row.key) + 4*len(run.hits))
+	return run.hold(rowSize + len(row.key) + 4*len(hits))
 }
 
 // fillRow takes what is kept of a joined entry. All of it is, when it will certainly

@@ -39,6 +39,24 @@ func (b *BoundName) Each(r *Record, fn func(document.Value) bool) {
 	}
 }
 
+// Column returns the column that the name leads to, or into; absent says that no entry has a value
+// there. ok is false where the name is no column, or may stand in the documents by name.
+func (b *BoundName) Column() (number uint16, absent, ok bool) {
+	t := &b.target
+	if t.kind != toColumn || !t.numbered && t.names.Len() >= document.MaxNames {
+		return 0, false, false
+	}
+	return t.number, !t.numbered, true
+}
+
+// Whole reports whether the name leads to a whole column, not into one.
+func (b *BoundName) Whole() bool { return b.target.kind == toColumn && len(b.target.path) == 1 }
+
+// EachIn is Each for an entry that has a value in the Column of the name.
+func (b *BoundName) EachIn(v document.Value, fn func(document.Value) bool) {
+	each(v, b.target.path[1:], fn)
+}
+
 // AppendMatchKey appends the form in which a join compares a scalar: two scalars are equal
 // after both are turned into text, but booleans equal only booleans (spec 6.2). ok is false for
 // what matches nothing: null, absent, the empty string, arrays and objects.

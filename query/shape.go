@@ -13,8 +13,9 @@ type Shape struct {
 	Column uint16
 	Absent bool
 
-	key   *keyed
-	quick screen // of the value of the column
+	key    *keyed
+	quick  screen       // of the value of the column
+	strict *strictShape // of a where of the Strict dialect
 }
 
 // ShapeKind says what a Shape is.
@@ -31,6 +32,9 @@ const (
 // Test tests a value of the column, or its absence. A regular expression that costs too much
 // is told in r.Err, and then the answer counts for nothing.
 func (s *Shape) Test(r *Record, v document.Value) bool {
+	if s.strict != nil {
+		return s.strict.test(r, v)
+	}
 	path := s.key.target.path
 	if len(path) == 1 {
 		return s.key.node.test(r, v, here) == yes
@@ -63,7 +67,7 @@ func (s *Shape) Judge(raw []byte) Verdict {
 // fold is true, and then strings hold it in any case. It is empty when there is none. It tells
 // nothing of other values, and with fold nothing of strings that are not ASCII.
 func (s *Shape) Needle() (text string, fold bool) {
-	if s.Kind != ShapeColumn || len(s.key.target.path) != 1 {
+	if s.Kind != ShapeColumn || s.strict != nil || len(s.key.target.path) != 1 {
 		return "", false
 	}
 	return needleOf(s.key.node)
@@ -94,12 +98,15 @@ func needleOf(n node) (text string, fold bool) {
 	return text, fold
 }
 
-// Shape parts a bound where of the Sift dialect into what depends on single columns and the
+// Shape parts a bound where into what depends on single columns and the
 // rest: an entry matches when both do. shape is nil when there is nothing of the kind, and
 // rest when that is all.
 func (m *Matcher) Shape() (shape *Shape, rest *Matcher) {
-	if m.strict != nil || !m.data {
+	if !m.data {
 		return nil, m
+	}
+	if m.strict != nil {
+		return m.strictShapeOf()
 	}
 	all := &Shape{Kind: ShapeAnd}
 	var others []node
@@ -145,6 +152,8 @@ func shapeOf(n node) *Shape {
 		return shapeOfAll(ShapeOr, n.nodes)
 	case *not:
 		return shapeOfAll(ShapeNot, []node{n.node})
+	case *strictNode:
+		return shapeOfStrict(n.strict.root, n.strict.count)
 	case *keyed:
 		t := &n.target
 		switch {

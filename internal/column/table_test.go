@@ -103,6 +103,7 @@ func (m *model) check(t *testing.T, table *Table, what string) {
 			t.Fatalf("%s: %s finds %v, want %v", what, where, got, want)
 		}
 	}
+	m.checkStrict(t, table, schema, what)
 	for number, name := range []string{"a", "b", "c"} {
 		for _, desc := range []bool{false, true} {
 			order := query.Order{{Name: name, Desc: desc}}.Bind(schema)
@@ -118,6 +119,44 @@ func (m *model) check(t *testing.T, table *Table, what string) {
 			if !slices.Equal(got, want) {
 				t.Fatalf("%s: by %s, descending %v: %v, want %v", what, name, desc, got, want)
 			}
+		}
+	}
+}
+
+var strictWheres = []string{
+	`{"a":"red"}`, `{"a":5}`, `{"a":null}`, `{"a":{"$exists":false}}`, `{"a":{"$exists":true}}`, `{"c":{"$gte":100,"$lt":2000}}`, `{"a":{"$ne":"red"},"b":{"$in":["blue",1.1,null]}}`,
+	`{"$or":[{"a":"red"},{"b":true},{"c":{"$lt":50}}]}`, `{"$nor":[{"a":"blue"},{"b":{"$gt":3}}]}`, `{"a":{"$not":{"$eq":"red"}}}`, `{"b":{"$nin":[1.1,"x"]}}`,
+	`{"a.deep.er":7}`, `{"a.1":"x"}`, `{"a.length":3}`, `{"a.0.k":null}`, `{"b":{"$elemMatch":{"k":2}}}`, `{"a":{"$regex":"^[rb]"}}`, `{"a":{"$size":3}}`, `{"unknown":null}`, `{"unknown":1}`,
+	`{"a":{"$all":[1,"x"]}}`, `{"a":{"$type":"string"}}`, `{"a":{"deep":{"er":7}}}`, `{"a":[1,"x",{"k":2}]}`, `{"$and":[{"a":{"$ne":null}},{"$or":[{"c":{"$mod":[7,3]}},{"c":{"$exists":false}}]}]}`,
+	`{"a":{"$in":[]}}`, `{"$filters":[{"column":"a","condition":"contains","value":"E"},{"column":"c","condition":">","value":"100"}]}`,
+}
+
+// checkStrict holds wheres of the Strict dialect against the model.
+func (m *model) checkStrict(t *testing.T, table *Table, schema query.Schema, what string) {
+	t.Helper()
+	for _, where := range strictWheres {
+		compiled, err := query.Compile(where, query.ForDataSource(), query.WithDialect(query.Strict))
+		if err != nil {
+			t.Fatal(where, err)
+		}
+		bound := compiled.Bind(schema)
+		shape, rest := bound.Shape()
+		if shape == nil || rest != nil {
+			t.Fatalf("%s has no shape, or a rest", where)
+		}
+		rows, err := table.Select(t.Context(), shape, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", where, err)
+		}
+		got, want := []int64{}, []int64{}
+		rows.Each(0, func(row int) bool { got = append(got, table.ID(row)); return true })
+		for _, id := range m.ids() {
+			if bound.MatchRecord(&query.Record{Data: m.docs[id], ID: id}) {
+				want = append(want, id)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s: %s, strictly, finds %v, want %v", what, where, got, want)
 		}
 	}
 }
