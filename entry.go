@@ -131,7 +131,7 @@ func (e *Entry) Path(expression string) ([]any, error) {
 }
 
 // Map returns the data decoded: a new map that the caller may change. Values are
-// as Lookup's. The texts and numbers of data of up to 4 KiB lie in one piece of memory, apart
+// as Lookup's. The texts of data of up to 4 KiB lie in one piece of memory, apart
 // from the entry's: whoever keeps one of them keeps that.
 func (e *Entry) Map() map[string]any {
 	m, _ := e.doc.Go().(map[string]any)

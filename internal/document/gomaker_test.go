@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestGoDataHeld: Go data with more texts and numbers than one list holds, around the length
+// TestGoDataHeld: Go data with many texts and numbers, around the length
 // from which nothing is shared, are what encoding/json makes, stay so when the stored bytes go,
 // and when some of them are changed, kept alone or made into others.
 func TestGoDataHeld(t *testing.T) {

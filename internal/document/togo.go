@@ -11,8 +11,8 @@ import (
 // float64, []any and map[string]any. A number whose double has another decimal value than its
 // digits is a json.Number: 1.10 is float64(1.1), but 12345678901234567890 and 1e400 keep their
 // digits. An absent value is nil; absent fields are left out, and nesting beyond 10,000 levels
-// is nil. The texts and numbers in an array or object of up to 4 KiB may lie in one piece of
-// memory: whoever keeps one of them keeps the others.
+// is nil. The texts in an array or object of up to 4 KiB may lie in one piece of memory:
+// whoever keeps one of them keeps the others.
 func ToGo(v Value) any { return v.Go() }
 
 // Go returns the value as plain Go data; see ToGo.
@@ -43,7 +43,7 @@ func (g *goMaker) value(v Value, depth int) any {
 				return list
 			}
 			if e.raw != nil {
-				list = append(list, g.stored(e.raw, depth+1, 0))
+				list = append(list, g.stored(e.raw, depth+1))
 			} else {
 				list = append(list, g.value(e, depth+1))
 			}
@@ -73,31 +73,23 @@ func (g *goMaker) fields(m map[string]any, v Value, depth int) {
 		if !g.shared && (!isDoc || k.col == inlineCol) {
 			name = strings.Clone(name)
 		}
-		m[name] = g.stored(k.value, depth+1, k.f.count-k.i)
+		m[name] = g.stored(k.value, depth+1)
 	}
 }
 
-// stored is value for one in stored bytes, with so many others beside it still to come.
-func (g *goMaker) stored(raw []byte, depth, more int) any {
+// stored is value for one in stored bytes.
+func (g *goMaker) stored(raw []byte, depth int) any {
 	if len(raw) == 0 {
 		return nil
 	}
 	switch raw[0] {
 	case tagString:
 		if g.shared {
-			return g.text(text(raw[1:]), more)
+			return text(raw[1:])
 		}
 		return string(raw[1:])
 	case tagInt:
-		if n := readInt(raw[1:]); !g.shared || n >= 0 && n < int64(len(smallInts)) {
-			return intToGo(n)
-		} else {
-			return g.float(float64(n), more)
-		}
-	case tagFloat:
-		if g.shared {
-			return g.float(Value{raw: raw}.Float(), more)
-		}
+		return intToGo(readInt(raw[1:]))
 	}
 	return g.value(Value{raw: raw}, depth)
 }
