@@ -123,6 +123,9 @@ func (c *checker) indexEntries(src *source, list []*checkedIndex) {
 		if err != nil || rec.DecodeEntry(key, value) != nil {
 			return true // told already
 		}
+		if c.toCome(&rec) {
+			return true
+		}
 		fillRecord(&to, &rec, src.names)
 		for _, x := range list {
 			if x.covers(rec.ID) {

@@ -1,13 +1,10 @@
 package siftdb
 
 import (
-	"bytes"
 	"math"
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/internal/sealed"
-	"github.com/siftdb/siftdb/storage"
 )
 
 // copy returns what a write has come to with indexes, for its next transaction.
@@ -74,63 +71,4 @@ func (st *sourceTx) swapIndexes() error {
 	}
 	st.t.indexes = true
 	return nil
-}
-
-// sweepKeysOf removes some keys from indexes that a bulk write has left behind: of entries
-// whose ids were not given out, and of numbers that were not. It returns the key to go on
-// from, nil at the end.
-func sweepKeysOf(w storage.Writer, id int64, head layout.Head, from []byte) (next []byte, err error) {
-	states, err := layout.DecodeIndexes(head.Indexes)
-	if err != nil {
-		return nil, err
-	}
-	counts := make(map[int64]bool)
-	for _, s := range states.List {
-		counts[s.Number] = true
-	}
-	n, looked := 0, 0
-	lo, hi := layout.Prefix(id)
-	if from != nil {
-		lo = from
-	}
-	c := sealed.Raw(w).Scan(layout.Index, lo, hi, false)
-	for key, value, ok := c.Next(); ok; key, value, ok = c.Next() {
-		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
-			return bytes.Clone(key), nil
-		}
-		number, _, entry, _ := layout.IndexParts(key)
-		if entry < head.NextID && counts[number] {
-			continue
-		}
-		if len(value) > 0 && counts[number] {
-			if kept, err := sweepBlock(w, key, value, head.NextID); err != nil {
-				return nil, err
-			} else if kept {
-				continue
-			}
-		}
-		n++
-		if err := w.Delete(layout.Index, key); err != nil {
-			return nil, err
-		}
-	}
-	return nil, c.Err()
-}
-
-// sweepBlock takes the entries from an id on out of a block of an index. It reports whether the
-// key stays as it is; else others hold what is left. A damaged block stays, for Check to find.
-func sweepBlock(w storage.Writer, key, value []byte, end int64) (kept bool, err error) {
-	ids, err := layout.ReadPostings(nil, key, value)
-	if err != nil {
-		return true, nil
-	}
-	n, _ := slices.BinarySearch(ids, end)
-	if n == len(ids) {
-		return true, nil
-	}
-	if n == 0 {
-		return false, nil
-	}
-	l := listWriter{w: w}
-	return false, l.put(bytes.Clone(listOf(key)), ids[n-1], ids[:n])
 }

@@ -24,7 +24,7 @@ type scanner struct {
 	ordered bool    // there are entries with an order, now
 	moved   []place // entries touched since, as they stood after commit, in order
 	at      place   // the last place visited
-	exact   bool    // nothing has been touched since commit
+	exact   bool    // nothing has been touched since commit, and nothing is about to be
 	plain   bool    // there may be entries without an order
 
 	// judge takes a first look at a document; nil is unsure of all. Entries to which
@@ -64,7 +64,7 @@ func newScanner(source, commit int64) *scanner {
 func (s *scanner) meet(head layout.Head) {
 	s.end = head.NextID
 	s.ordered = head.Ordered > 0
-	s.exact = head.Last <= s.commit
+	s.exact = head.Last <= s.commit && !head.Staged
 	s.plain = !s.exact || head.Ordered < head.Count
 }
 

@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -30,28 +28,36 @@ type staging struct {
 
 // stage makes a bulk write in several transactions.
 func (ds *DataSource) stage(ctx context.Context, g *gathered, b bulkWrite, opts writeOptions) (result BulkResult, err error) {
-	db := ds.db
-	if err := db.turnstile.close(ctx); err != nil {
-		return result, err
-	}
-	defer db.turnstile.open()
-	if err := db.sweepStaged(ctx); err != nil {
-		return result, err
-	}
-	s := &staging{ds: ds, t: &tx{db: db, opts: opts, staged: true}}
-	db.unswept.Store(true) // as long as there is a mark
-	commit, err := s.run(ctx, g, b)
+	s, commit, err := ds.staged(ctx, opts, func(s *staging) (int64, error) { return s.run(ctx, g, b) })
 	if err != nil {
-		return result, errors.Join(err, ignoreClosed(db.sweepStaged(context.WithoutCancel(ctx))))
+		return result, err
 	}
-	db.unswept.Store(false)
-	db.wrote(s.t, commit)
 	result.IDs = make([]int64, 0, g.count)
 	for id := range s.t.sources[ds.id].inserted.All() {
 		result.IDs = append(result.IDs, id)
 	}
 	result.Version = commit
 	return result, nil
+}
+
+// staged makes a write in several transactions, with what run does in the middle.
+func (ds *DataSource) staged(ctx context.Context, opts writeOptions, run func(*staging) (int64, error)) (s *staging, commit int64, err error) {
+	db := ds.db
+	if err := db.turnstile.close(ctx); err != nil {
+		return nil, 0, err
+	}
+	defer db.turnstile.open()
+	if err := db.sweepStaged(ctx); err != nil {
+		return nil, 0, err
+	}
+	s = &staging{ds: ds, t: &tx{db: db, opts: opts, staged: true}}
+	db.unswept.Store(true) // as long as there is a mark
+	if commit, err = run(s); err != nil {
+		return nil, 0, errors.Join(err, ignoreClosed(db.sweepStaged(context.WithoutCancel(ctx))))
+	}
+	db.unswept.Store(false)
+	db.wrote(s.t, commit)
+	return s, commit, nil
 }
 
 // ignoreClosed leaves out that nothing can be swept, where the next open does it.
@@ -84,7 +90,7 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 				return err
 			}
 		}
-		return t.w.Put(layout.Catalog, layout.StagedKey(st.id), []byte{})
+		return layout.WriteStaged(t.w, st.id, nil)
 	})
 	for r, failed := range g.batches(s.ds.db.sizes.bytes) {
 		if err == nil {
@@ -212,119 +218,6 @@ func (t *tx) copy(w storage.Writer) *tx {
 		other.sources[id] = &own
 	}
 	return &other
-}
-
-// sweepStaged removes what a staging has left behind that did not end. Nobody else may
-// write meanwhile.
-func (db *DB) sweepStaged(ctx context.Context) error {
-	if !db.unswept.Load() {
-		return nil
-	}
-	var left []int64
-	err := db.store.View(ctx, func(r storage.Reader) (err error) {
-		left, err = layout.Staged(r)
-		return err
-	})
-	for _, id := range left {
-		if err == nil {
-			err = db.sweepSource(ctx, id)
-		}
-	}
-	if err == nil {
-		db.unswept.Store(false)
-	}
-	return fromStorage(err)
-}
-
-// sweepSource is sweepStaged for one data source: its entries with ids, and images of
-// commits, that were not given out, the keys of the former in indexes, and their blocks.
-// The mark goes last.
-func (db *DB) sweepSource(ctx context.Context, id int64) error {
-	var from sweepPlace
-	for done := false; !done; {
-		var next sweepPlace
-		err := db.store.Update(ctx, func(w storage.Writer) (err error) {
-			next, done, err = sweepPart(w, id, from)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		from = next
-	}
-	return nil
-}
-
-// sweepPlace is the key to go on from in the images, or, when these are done, in the indexes.
-type sweepPlace struct {
-	indexes bool
-	key     []byte // nil for the first
-}
-
-// sweepPart removes some of what is left, from a place on, and returns the one to go on
-// from, and true when that was all. Values may be damaged: they are not looked at.
-func sweepPart(w storage.Writer, id int64, from sweepPlace) (next sweepPlace, done bool, err error) {
-	meta, _, err := layout.ReadMeta(w)
-	if err != nil {
-		return next, false, err
-	}
-	head, _, err := layout.ReadHead(w, id)
-	if err != nil {
-		return next, false, err
-	}
-	lo, hi := layout.EntryRange(id, head.NextID)
-	c := sealed.Raw(w).Scan(layout.Entries, lo, hi, false)
-	if key, _, ok := c.Next(); ok {
-		end := (layout.EntryID(key)/layout.BlockSize + 1) * layout.BlockSize
-		return from, false, w.DeleteRange(layout.Entries, lo, layout.EntryKey(id, end))
-	}
-	if err := c.Err(); err != nil {
-		return next, false, err
-	}
-	if !from.indexes {
-		next.key, err = sweepImages(w, id, meta.Commit, from.key)
-		next.indexes = next.key == nil
-		return next, false, err
-	}
-	if next.key, err = sweepKeysOf(w, id, head, from.key); next.key != nil || err != nil {
-		next.indexes = true
-		return next, false, err
-	}
-	_, end := layout.BlockRange()
-	if err := w.DeleteRange(layout.Catalog, layout.BlockKey(meta.NextBlock), end); err != nil {
-		return next, false, err
-	}
-	return next, true, w.Delete(layout.Catalog, layout.StagedKey(id))
-}
-
-// sweptAtOnce is how many images go, and are looked at, in one transaction.
-const (
-	sweptAtOnce  = 50_000
-	lookedAtOnce = 1_000_000
-)
-
-// sweepImages removes some images of commits that were not made, from a key on, and returns
-// the key to go on from; nil at the end.
-func sweepImages(w storage.Writer, id, last int64, from []byte) (next []byte, err error) {
-	n, looked := 0, 0
-	lo, hi := layout.Prefix(id)
-	if from != nil {
-		lo = from
-	}
-	c := sealed.Raw(w).Scan(layout.Images, lo, hi, false)
-	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-		if looked++; looked > lookedAtOnce || n == sweptAtOnce {
-			return bytes.Clone(key), nil
-		}
-		if layout.ImageVersion(key) <= last {
-			continue
-		}
-		n++
-		if err := w.Delete(layout.Images, key); err != nil {
-			return nil, err
-		}
-	}
-	return nil, c.Err()
 }
 
 // enter lets a write in: not while a bulk write in several transactions goes on, and not

@@ -348,14 +348,19 @@ func (st *sourceTx) add(rec *layout.Record) error {
 
 // replace stores an entry in place of the one found.
 func (st *sourceTx) replace(before, after *layout.Record) error {
+	if err := st.reindex(before, after); err != nil {
+		return err
+	}
+	return st.overwrite(before, after)
+}
+
+// overwrite is replace where the indexes know already.
+func (st *sourceTx) overwrite(before, after *layout.Record) error {
 	st.updated = append(st.updated, before.ID)
 	if err := history.WriteImage(st.t.w, st.id, st.t.commit(), before); err != nil {
 		return err
 	}
 	if err := st.unlist(before); err != nil {
-		return err
-	}
-	if err := st.reindex(before, after); err != nil {
 		return err
 	}
 	return st.store(after)

@@ -1,14 +1,12 @@
 package siftdb
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"time"
 
@@ -158,108 +156,25 @@ func (ds *DataSource) VersionEntries(ctx context.Context, version int64, q Versi
 	return ds.At(version).Find(ctx, Query{Where: q.Where, Limit: q.Limit})
 }
 
-// Restore makes the entries and columns exactly those of a version, as one write:
-// same ids, data, order and times; entries that are not in it are removed (spec
-// 9.4). It returns the version that it leaves, so that it can be undone; 0 when
-// there was nothing to change. It costs what the difference costs.
-func (ds *DataSource) Restore(ctx context.Context, version int64, options ...WriteOption) (int64, error) {
-	if err := ds.writable(); err != nil {
-		return 0, err
-	}
-	last, err := ds.restoring(ctx, version)
-	if err != nil {
-		return 0, err
-	}
-	return ds.db.write(ctx, options, func(t *tx) error {
-		st, err := t.source(ds.id, false)
-		if err != nil {
-			return err
-		}
-		if last >= 0 && st.head.Last != last {
-			return ds.overtaken()
-		}
-		v, err := history.Read(t.w, ds.id, version)
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			return unknownVersion(ds.id, version)
-		}
-		st.begin("pre-restore")
-		return st.restore(v)
-	})
-}
-
-// restore writes back what has been touched since a version.
-func (st *sourceTx) restore(v *history.Version) error {
-	ids, err := touchedSince(st.t.w, st.id, v.ID)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := st.restoreEntry(id, v.ID-1); err != nil {
-			return err
-		}
-	}
-	columns, err := layout.ReadColumns(st.t.w, st.id, v.Columns)
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(columns, st.src.columns) || (columns == nil) != (st.src.columns == nil) {
-		st.src.setColumns(columns)
-		st.columnsMoved = true
-	}
-	return nil
-}
-
-// restoreEntry gives an entry the state that it had after a commit.
-func (st *sourceTx) restoreEntry(id, commit int64) error {
-	var now, then layout.Record
-	exists, err := st.get(id, &now)
-	if err != nil {
-		return err
-	}
-	existed, err := history.StateAt(st.t.w, st.id, id, commit, &then)
-	if err != nil {
-		return err
-	}
-	switch {
-	case existed && !exists:
-		then.Born, then.Changed = st.t.commit(), st.t.commit()
-		return st.add(&then)
-	case existed && !sameState(&now, &then):
-		then.Born, then.Changed = now.Born, st.t.commit()
-		return st.replace(&now, &then)
-	case exists && !existed:
-		return st.remove(&now)
-	}
-	return nil
-}
-
-// sameState reports whether two records of an entry look the same to a caller.
-func sameState(a, b *layout.Record) bool {
-	return bytes.Equal(a.Doc, b.Doc) && bytes.Equal(a.Order, b.Order) && a.CreatedAt == b.CreatedAt && a.UpdatedAt == b.UpdatedAt
-}
-
-// touchedSince returns the ids of every entry that a version or a later one
-// touched, ascending.
-func touchedSince(r storage.Reader, source, version int64) ([]int64, error) {
-	return touched(r, source, version, 0)
-}
-
+// touched returns the ids of every entry that some versions touched, ascending; to is the
+// last of them, 0 the last there is.
 func touched(r storage.Reader, source, from, to int64) ([]int64, error) {
-	set := make(map[int64]struct{})
+	set, err := touchedSet(r, source, from, to)
+	if err != nil {
+		return nil, err
+	}
+	return slices.AppendSeq(make([]int64, 0, set.Len()), set.All()), nil
+}
+
+func touchedSet(r storage.Reader, source, from, to int64) (history.IDSet, error) {
+	var sets []history.IDSet
 	for v, err := range history.Range(r, source, from, to, false) {
 		if err != nil {
 			return nil, err
 		}
-		for _, ids := range []history.IDSet{v.Inserted, v.Updated, v.Deleted} {
-			for id := range ids.All() {
-				set[id] = struct{}{}
-			}
-		}
+		sets = append(sets, v.Inserted, v.Updated, v.Deleted)
 	}
-	return slices.Sorted(maps.Keys(set)), nil
+	return history.Union(sets...), nil
 }
 
 // copyVersion fills a new data source with the entries of a version of another.

@@ -3,6 +3,7 @@
 //	siftdb serve [--addr 127.0.0.1:8080] [--db FILE [--log] | --memory] [--tokens FILE] [--media DIR] [--keys FILE]
 //	siftdb demo  [--addr 127.0.0.1:8080]
 //	siftdb check | compact | rotate [--keys FILE] FILE
+//	siftdb index [flags] FILE [ID [FIELD...]]
 package main
 
 import (
@@ -40,6 +41,17 @@ const usage = `siftdb serves databases of siftdb, and looks after their files.
   siftdb compact FILE    write a file anew, without what was deleted
   siftdb rotate FILE     encrypt what is encrypted under the current key, and compact
       --keys FILE        as above, before the name of the file
+
+  siftdb index FILE [ID [FIELD...]]
+                         list the indexes of a file, or of the data source with an id,
+                         or make one over fields of it: -FIELD is from large to small
+      --name NAME        what the index is called; else its fields, with commas
+      --unique           no two entries may have the same values
+      --sparse           leaves out entries without the fields
+      --ignore-case      makes no difference between capitals and small letters
+      --trigram          for searches within the texts of one field
+      --drop NAME        drops that index instead
+      --keys FILE        as above
 
 The members of the list in --tokens:
   {"id": 42857, "token": "eu--secret", "admin": false, "appId": 456,
@@ -91,6 +103,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) int {
 		err = compact(ctx, args[1:], out)
 	case "rotate":
 		err = rotate(ctx, args[1:], out)
+	case "index":
+		err = index(ctx, args[1:], out)
 	case "help", "-h", "--help":
 		fmt.Fprint(out, usage)
 	default:

@@ -21,16 +21,21 @@ func maintain(ctx context.Context, name string, args []string, readOnly bool, do
 	if flags.NArg() != 1 || flags.Arg(0) == "" {
 		return fmt.Errorf("%s takes the name of one file: %w", name, errUsage)
 	}
-	keys, err := openKeys(*keyFile)
+	return inFile(ctx, flags.Arg(0), *keyFile, readOnly, do)
+}
+
+// inFile does something with a file, which must be there.
+func inFile(ctx context.Context, file, keyFile string, readOnly bool, do func(*siftdb.DB) error) error {
+	keys, err := openKeys(keyFile)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(flags.Arg(0)); err != nil {
+	if _, err := os.Stat(file); err != nil {
 		return err
 	}
 	options := &siftdb.Options{ReadOnly: readOnly, Keys: keys}
 	options.Deliveries.Off = true // they are for the program that has the senders
-	db, err := siftdb.Open(ctx, flags.Arg(0), options)
+	db, err := siftdb.Open(ctx, file, options)
 	if err != nil {
 		return err
 	}

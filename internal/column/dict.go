@@ -15,7 +15,6 @@ type dict struct {
 	ends []uint32 // where each ends in blob; the first is that of code 0, which is empty
 
 	others []uint32 // codes of values that are no ASCII strings
-	lower  *lowered
 	floats *floats
 
 	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
@@ -30,7 +29,7 @@ var seed = maphash.MakeSeed()
 const maxBlob uint64 = math.MaxUint32
 
 func newDict() *dict {
-	return &dict{ends: []uint32{0}, lower: new(lowered), floats: new(floats), slots: make([]uint32, 16), uses: []uint32{0}}
+	return &dict{ends: []uint32{0}, floats: new(floats), slots: make([]uint32, 16), uses: []uint32{0}}
 }
 
 // value returns the stored bytes of a code.
@@ -110,11 +109,10 @@ type Dict struct {
 	blob   []byte
 	ends   []uint32
 	others []uint32
-	lower  *lowered
 	floats *floats
 }
 
-func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.lower, d.floats} }
+func (d *dict) view() Dict { return Dict{d.blob, d.ends, d.others, d.floats} }
 
 // Len returns how many codes there are; they are the numbers below it, and 0 is that of
 // entries without a value.

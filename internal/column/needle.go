@@ -4,40 +4,10 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"sync"
 	"unicode/utf8"
 
 	"github.com/siftdb/siftdb/internal/document"
 )
-
-// lowered is the values of a dictionary, one after the other, with ASCII letters in lower case.
-// It is made when a condition first asks for it.
-type lowered struct {
-	mu   sync.Mutex
-	blob []byte
-}
-
-// of returns the values in lower case.
-func (l *lowered) of(blob []byte) []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.blob); n < len(blob) {
-		l.blob = slices.Grow(l.blob, len(blob)-n)
-		for _, c := range blob[n:] {
-			if c-'A' < 26 {
-				c += 'a' - 'A'
-			}
-			l.blob = append(l.blob, c)
-		}
-	}
-	return l.blob[:len(blob)]
-}
-
-func (l *lowered) size() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return cap(l.blob)
-}
 
 // plain reports whether a stored value is a string of ASCII.
 func plain(raw []byte) bool {
@@ -56,33 +26,48 @@ func plain(raw []byte) bool {
 const searched = 1 << 20
 
 // holding returns the codes whose values may hold a text: of ASCII strings those that do, in any
-// case if fold is true, and all others.
+// case if fold is true, and all others. The text is in lower case then.
 func (d Dict) holding(ctx context.Context, text string, fold bool) (codes Bits, err error) {
 	codes = NewBits(d.Len())
 	codes.Set(0)
 	for _, code := range d.others {
 		codes.Set(int(code))
 	}
-	blob, needle := d.blob, []byte(text)
-	if fold {
-		blob = d.lower.of(blob)
+	needle, size := []byte(text), searched
+	var f *folding
+	if fold && text != "" {
+		f = newFolding(text)
+		size = len(f.room) - len(needle)
 	}
 	code := 0
-	for from := 0; from+len(needle) <= len(blob); {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	for from, looked := 0, 0; from+len(needle) <= len(d.blob); {
+		if from >= looked {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			looked = from + searched
 		}
-		to := min(from+searched+len(needle), len(blob))
-		for from < to {
-			at := bytes.Index(blob[from:to], needle)
+		to := min(from+size+len(needle), len(d.blob))
+		if f != nil {
+			f.begin(d.blob[from:to])
+		}
+		for first := from; from < to; {
+			at := -1
+			if f == nil {
+				if at = bytes.Index(d.blob[from:to], needle); at >= 0 {
+					at += from
+				}
+			} else if at = f.index(from - first); at >= 0 {
+				at += first
+			}
 			if at < 0 {
 				break
 			}
-			code = d.at(code, uint32(from+at))
+			code = d.at(code, uint32(at))
 			codes.Set(code)
 			from = int(d.ends[code])
 		}
-		if to == len(blob) {
+		if to == len(d.blob) {
 			break
 		}
 		from = max(from, to-len(needle)+1)

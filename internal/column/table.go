@@ -122,7 +122,7 @@ func (t *Table) Size() int { return 8*cap(t.ids) + 8*len(t.dead) + 16*cap(t.plac
 // it to answer quicker.
 func (t *Table) ColumnSize(number uint16) int {
 	c := t.columns[number]
-	n := t.BareSize(number) + c.dict.lower.size() + c.dict.floats.size() + c.order.size()
+	n := t.BareSize(number) + c.dict.floats.size() + c.order.size()
 	if rows := c.firsts.Load(); rows != nil {
 		n += 4 * cap(*rows)
 	}

@@ -87,6 +87,24 @@ func WriteColumns(w storage.Writer, source, revision int64, columns []string) er
 	return writeSealed(w, ColumnsKey(source, uint32(revision)), b)
 }
 
+// WriteStaged stores a StagedKey, and which entries do not count, or not yet, although their ids
+// have been given out; nil for none.
+func WriteStaged(w storage.Writer, source int64, ids []byte) error {
+	if ids == nil {
+		return w.Put(Catalog, StagedKey(source), []byte{})
+	}
+	return writeSealed(w, StagedKey(source), ids)
+}
+
+// ReadStaged returns the ids that WriteStaged stored, nil for none.
+func ReadStaged(r storage.Reader, source int64) ([]byte, error) {
+	value, err := r.Get(Catalog, StagedKey(source))
+	if err != nil || len(value) == 0 {
+		return nil, err
+	}
+	return readSealed(r, StagedKey(source))
+}
+
 // BlockOwner returns the data source that owns a block of entry ids, 0 when
 // nobody does.
 func BlockOwner(r storage.Reader, block int64) (int64, error) {

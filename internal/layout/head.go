@@ -27,10 +27,14 @@ type Head struct {
 	Revision   int64  // of the definition; moves with every change to it
 	UpdatedAt  int64  // milliseconds since 1970
 	Trashed    bool
+	Staged     bool   // among the entries are some of a commit to come
 	Indexes    string // of its indexes; see DecodeIndexes
 }
 
-const flagTrashed = 1
+const (
+	flagTrashed = 1 << iota
+	flagStaged
+)
 
 // ReadHead returns the counters of a data source, ok false when it does not exist.
 func ReadHead(r storage.Reader, source int64) (h Head, ok bool, err error) {
@@ -57,7 +61,7 @@ func DecodeHead(key, value []byte) (h Head, err error) {
 	for _, p := range h.numbers() {
 		*p = d.Int()
 	}
-	h.Trashed = flags&flagTrashed != 0
+	h.Trashed, h.Staged = flags&flagTrashed != 0, flags&flagStaged != 0
 	h.Indexes = string(d.Rest())
 	if d.Failed() {
 		return h, errs.New(errs.Corrupt, "the counters of data source %d cannot be read", SourceOf(key))
@@ -77,6 +81,9 @@ func WriteHead(w storage.Writer, source int64, h Head) error {
 	var flags byte
 	if h.Trashed {
 		flags |= flagTrashed
+	}
+	if h.Staged {
+		flags |= flagStaged
 	}
 	key := HeadKey(source)
 	headSealer.SealInPlace(b, key, flags)

@@ -50,7 +50,7 @@ func TestIndexesRoundTrip(t *testing.T) {
 
 // TestHeadWithIndexes reads a head as it was written before there were indexes, too.
 func TestHeadWithIndexes(t *testing.T) {
-	for _, h := range []Head{{Count: 5, Names: 3}, {Count: 5, Names: 3, Trashed: true, Indexes: someIndexes().Encode()}} {
+	for _, h := range []Head{{Count: 5, Names: 3}, {Count: 5, Names: 3, Trashed: true, Staged: true, Indexes: someIndexes().Encode()}} {
 		w := &oneValue{}
 		if err := WriteHead(w, 4, h); err != nil {
 			t.Fatal(err)

@@ -138,7 +138,8 @@ func KeysRange() (from, to []byte) { return []byte{kindKeys}, []byte{kindKeys + 
 func IsKeysKey(key []byte) bool { return len(key) == 5 && key[0] == kindKeys }
 
 // StagedKey is the key that says that a data source may have entries, images and blocks
-// which do not count, or not yet.
+// which do not count, or not yet. Its value, unless it is empty, tells the ids of entries
+// among those that count; see WriteStaged.
 func StagedKey(source int64) []byte { return sourceKey(kindStaged, source) }
 
 // Staged returns the data sources that have a StagedKey.
