@@ -178,3 +178,21 @@ func appendBlock(dst, list []byte, last int64, ids []int64) []byte {
 	layout.SetIndexID(key, last)
 	return layout.AppendPostings(dst, key, ids)
 }
+
+// sweepBlock takes the entries from an id on out of a block of an index. It reports whether the
+// key stays as it is; else others hold what is left. A damaged block stays, for Check to find.
+func sweepBlock(w storage.Writer, key, value []byte, end int64) (kept bool, err error) {
+	ids, err := layout.ReadPostings(nil, key, value)
+	if err != nil {
+		return true, nil
+	}
+	n, _ := slices.BinarySearch(ids, end)
+	if n == len(ids) {
+		return true, nil
+	}
+	if n == 0 {
+		return false, nil
+	}
+	l := listWriter{w: w}
+	return false, l.put(bytes.Clone(listOf(key)), ids[n-1], ids[:n])
+}

@@ -3,7 +3,6 @@ package siftdb
 import (
 	"bytes"
 	"context"
-	"slices"
 
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -150,32 +149,15 @@ func (s *sweep) indexes(w storage.Writer) (ended bool, err error) {
 	}
 	return s.keys(w, layout.Index, func(key, value []byte) (bool, error) {
 		number, _, entry, _ := layout.IndexParts(key)
-		if entry < s.head.NextID && counts[number] {
-			return false, nil
+		if len(value) == 0 || entry < s.head.NextID || !counts[number] {
+			return entry >= s.head.NextID || !counts[number], nil
 		}
-		if len(value) > 0 && counts[number] {
-			return sweepBlock(w, key, value, s.head.NextID)
-		}
-		return true, nil
+		kept, err := sweepBlock(w, key, value, s.head.NextID)
+		return !kept, err
 	})
 }
 
-// sweepBlock takes the entries from an id on out of a block of an index, and reports whether its
-// key goes: others hold what is left. A damaged block stays, for Check to find.
-func sweepBlock(w storage.Writer, key, value []byte, end int64) (gone bool, err error) {
-	ids, err := layout.ReadPostings(nil, key, value)
-	if err != nil {
-		return false, nil
-	}
-	n, _ := slices.BinarySearch(ids, end)
-	if n == len(ids) || n == 0 {
-		return n == 0, nil
-	}
-	l := listWriter{w: w}
-	return true, l.put(bytes.Clone(listOf(key)), ids[n-1], ids[:n])
-}
-
-// keys removes those keys of a keyspace that do not count, some at a time.
+// keys removes some keys of a keyspace that do not count.
 func (s *sweep) keys(w storage.Writer, ks storage.Keyspace, extra func(key, value []byte) (bool, error)) (ended bool, err error) {
 	n, looked := 0, 0
 	lo, hi := layout.Prefix(s.id)
