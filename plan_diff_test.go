@@ -205,8 +205,7 @@ func (w *planWorld) ask() {
 	if len(w.past) > 0 && w.g.IntN(3) == 0 {
 		ds = ds.At(w.past[w.g.IntN(len(w.past))])
 	}
-	w.pipeline = []any{siftdb.M{"$match": siftdb.M{"data." + indextest.Pick(w.g, "a", "b", "a.b"): w.g.Scalar()}},
-		siftdb.M{"$group": siftdb.M{"_id": "$data.b", "n": siftdb.M{"$sum": 1}}}}
+	w.pipeline = w.stages()
 	sliced := w.g.IntN(10) == 0
 	for _, way := range planWays {
 		siftdb.Access(w.db, way)
@@ -244,6 +243,22 @@ func (w *planWorld) ask() {
 			w.differ("under writes", q, got, want)
 		}
 	}
+}
+
+// stages makes a pipeline that indexes or columns may answer.
+func (w *planWorld) stages() []any {
+	list := []any{}
+	if w.g.IntN(3) > 0 {
+		list = append(list, siftdb.M{"$match": siftdb.M{"data." + indextest.Pick(w.g, "a", "b", "a.b"): w.g.Scalar()}})
+	}
+	switch w.g.IntN(4) {
+	case 0:
+		return append(list, siftdb.M{"$count": "n"})
+	case 1, 2:
+		order := siftdb.D{{Key: "data." + indextest.Pick(w.g, "a", "b", "a.b"), Value: 1 - 2*w.g.IntN(2)}, {Key: "data.c", Value: -1}}
+		return append(list, siftdb.M{"$sort": order[:1+w.g.IntN(2)]}, siftdb.M{"$skip": w.g.IntN(4)}, siftdb.M{"$limit": 1 + w.g.IntN(9)})
+	}
+	return append(list, siftdb.M{"$group": siftdb.M{"_id": "$data.b", "n": siftdb.M{"$sum": 1}}})
 }
 
 // note counts the kinds of steps that plans have.
