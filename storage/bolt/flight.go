@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"runtime"
 	"slices"
 
 	"github.com/siftdb/siftdb/storage/internal/commitlog"
@@ -95,9 +94,6 @@ func (g *group) takeOff() (ok bool, err error) {
 	f.err = s.write(f, placed)
 	g.again = notApplied(f.err)
 	close(f.done)
-	if s.queue.isLed() {
-		runtime.Gosched() // the next group gets on its way before this one's callers are told
-	}
 	return true, f.err
 }
 

@@ -93,13 +93,6 @@ func (q *queue) length() int {
 	return len(q.waiting)
 }
 
-// isLed reports whether somebody leads.
-func (q *queue) isLed() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.led
-}
-
 // wait waits until c is done or is to lead, and reports false when it is withdrawn because its
 // context has ended.
 func (q *queue) wait(ctx context.Context, c *call) bool {
