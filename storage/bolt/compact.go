@@ -81,7 +81,6 @@ func (s *Store) compact(ctx context.Context) (old *bbolt.DB, err error) {
 		return nil, storage.ErrReadOnly
 	}
 	if s.recent.log != nil {
-		s.land()
 		s.recent.flushing.Lock()
 		defer s.recent.flushing.Unlock()
 		if err := s.drain(); err != nil {

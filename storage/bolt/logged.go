@@ -24,34 +24,26 @@ type logged struct {
 // beginLogged begins a group beside bbolt, on the state after the last one.
 func (g *group) beginLogged() error {
 	s := g.store
-	if s.recent.flight.landed() {
-		s.recent.flight = nil
-	}
 	stuck := s.makeRoom()
 	if stuck != nil && !errors.Is(stuck, storage.ErrFull) {
 		return stuck
 	}
-	s.freezeFull()
 	k, l, err := s.beginView()
 	if err != nil {
 		return err
 	}
 	g.tx, g.reader = k.tx, &reader{tx: k.tx, buckets: k.buckets}
 	next, below := overlay.NewLayer(), &layers{}
-	var active *overlay.Layer
 	if l != nil {
-		active, below.frozen = l.active, l.frozen
-	}
-	if f := s.recent.flight; f != nil {
-		g.before, active = f, f.next
-	}
-	if active != nil {
-		next = active.Copy()
+		below.frozen = l.frozen
+		if l.active != nil {
+			next = l.active.Copy()
+		}
 	}
 	g.logged = &logged{
 		base:   next.Over(below.over(base{g.reader})),
 		next:   next,
-		record: commitlog.Begin(s.recent.buffers[0]),
+		record: commitlog.Begin(s.recent.buffer),
 		most:   s.opts.logSizes().direct,
 		weight: next.Weight(),
 		stuck:  stuck,
@@ -90,32 +82,23 @@ const keptBuffer = 4 << 20
 // commitLogged commits what the calls wrote.
 func (g *group) commitLogged() error {
 	s, l := g.store, g.logged
-	buffers := &s.recent.buffers
-	buffers[0], buffers[1] = buffers[1], nil
-	if cap(l.record) <= keptBuffer {
-		buffers[1] = l.record
-	}
-	if ok, err := g.takeOff(); ok {
-		return err
-	}
 	g.abandon() // so that bbolt waits for no reader of this goroutine
-	if l.stuck != nil && !l.frees() {
+	if cap(l.record) <= keptBuffer {
+		s.recent.buffer = l.record
+	}
+	if frees := l.frees(); l.stuck != nil && !frees {
 		return l.stuck
 	} else if !l.direct {
-		err := s.append(l.record, l.next, l.reserve(s))
+		reserve := s.opts.logSizes().reserve
+		if frees {
+			reserve = 0
+		}
+		err := s.append(l.record, l.next, reserve)
 		if !errors.Is(err, commitlog.ErrNoRoom) && !(notApplied(err) && errors.Is(err, storage.ErrFull)) {
 			return err
 		}
 	}
 	return s.commitDirect(l.sets)
-}
-
-// reserve is what the record leaves free in the log.
-func (l *logged) reserve(s *Store) int64 {
-	if l.frees() {
-		return 0
-	}
-	return s.opts.logSizes().reserve
 }
 
 // frees reports whether the calls make what is to be written into bbolt less: that is done even

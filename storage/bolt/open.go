@@ -115,7 +115,6 @@ func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 	s := &Store{
 		file:     found.kept,
 		gate:     gate.New(),
-		queue:    queue{arrived: make(chan struct{}, 1)},
 		opts:     opts,
 		pageSize: found.meta.pageSize,
 		commitTx: (*bbolt.Tx).Commit,

@@ -16,7 +16,6 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*call
 	led     bool
-	arrived chan struct{} // holds something after a call has joined while another one leads; nil where nobody looks
 }
 
 // call is one Update.
@@ -29,7 +28,6 @@ type call struct {
 	late bool          // its context had ended when a leader took it
 
 	alone bool // it leads, and takes nobody along
-	again bool // its group could not be written beside others
 }
 
 func newCall(ctx context.Context, fn func(storage.Writer) error) *call {
@@ -43,34 +41,11 @@ func (q *queue) join(c *call) (lead bool) {
 	defer q.mu.Unlock()
 	q.waiting = append(q.waiting, c)
 	if q.led {
-		select {
-		case q.arrived <- struct{}{}:
-		default:
-		}
 		return false
 	}
 	q.led = true
 	c.lead = true
 	return true
-}
-
-// rejoin puts calls back to the head of the line, of which own has led and passed the lead on,
-// and reports whether it is to lead at once. Otherwise it will be woken. What they are told
-// is known only later.
-func (q *queue) rejoin(own *call, calls []*call) (lead bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	at := 0
-	if len(q.waiting) > 0 && q.waiting[0].lead {
-		at = 1
-	}
-	for _, c := range calls {
-		c.again = true
-	}
-	own.lead, own.wake = !q.led, make(chan struct{})
-	q.led = true
-	q.waiting = slices.Insert(q.waiting, at, calls...)
-	return own.lead
 }
 
 // take takes the call that waited longest, nil when none waits, or when it is one that
@@ -84,27 +59,6 @@ func (q *queue) take() *call {
 	c := q.waiting[0]
 	q.waiting = slices.Delete(q.waiting, 0, 1)
 	return c
-}
-
-// length is how many wait.
-func (q *queue) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
-}
-
-// wait waits until c is done or is to lead, and reports false when it is withdrawn because its
-// context has ended.
-func (q *queue) wait(ctx context.Context, c *call) bool {
-	select {
-	case <-c.wake:
-	case <-ctx.Done():
-		if q.withdraw(c) {
-			return false
-		}
-		<-c.wake
-	}
-	return true
 }
 
 // withdraw takes c out of the line, and reports false when it is too late: a

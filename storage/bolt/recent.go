@@ -29,8 +29,7 @@ type recent struct {
 	flushing  sync.Mutex
 	frozenEnd commitlog.Position // what comes behind the frozen layer in the log
 	sinceSize int64              // bytes in the log since the last freeze; the leader's
-	buffers   [2][]byte          // for the next record, and the one after it; the leader's
-	flight    *flight            // the group that is made durable while the next one runs; the leader's
+	buffer    []byte             // for the next record; the leader's
 
 	wake, stop chan struct{} // of the keeper
 	done       chan struct{} // closed when it has ended
@@ -193,12 +192,7 @@ func (s *Store) merge() bool {
 func (s *Store) crowded() bool {
 	l := s.recent.get()
 	limit := s.opts.logSizes()
-	room := limit.room
-	if f := s.recent.flight; f != nil {
-		l.active = f.next
-		room += f.size
-	}
-	return l.active.Weight()+l.frozen.Weight() >= 3*limit.flush || !s.recent.log.Room(room)
+	return l.active.Weight()+l.frozen.Weight() >= 3*limit.flush || !s.recent.log.Room(limit.room)
 }
 
 // makeRoom writes the layers into bbolt when they have become too many. The caller has the
@@ -207,7 +201,6 @@ func (s *Store) makeRoom() error {
 	if s.recent.log == nil || !s.crowded() {
 		return nil
 	}
-	s.land()
 	s.recent.flushing.Lock()
 	defer s.recent.flushing.Unlock()
 	if err := s.drain(); err != nil {
@@ -277,8 +270,14 @@ func (s *Store) freezeIdle() {
 
 // append makes a record durable, and its layer the active one. The caller has the lead.
 func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
-	if err := s.recent.log.Append(record, reserve); err != nil {
-		return s.failedAppend(err)
+	err := s.recent.log.Append(record, reserve)
+	var unknown *commitlog.SyncError
+	switch {
+	case errors.As(err, &unknown):
+		s.frozen.Store(true)
+		return &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
+	case err != nil:
+		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
 	}
 	first := s.recent.layers.Load() == nil
 	s.recent.publish(next)
@@ -292,16 +291,6 @@ func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error 
 		s.wakeKeeper() // to look at it again some time later
 	}
 	return nil
-}
-
-// failedAppend returns the error of a commit whose record could not be written.
-func (s *Store) failedAppend(err error) error {
-	var unknown *commitlog.SyncError
-	if errors.As(err, &unknown) {
-		s.frozen.Store(true)
-		return &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
-	}
-	return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
 }
 
 // settleLayers writes the layers into bbolt, if it can, and returns the size of the log.
@@ -319,7 +308,7 @@ func (s *Store) settleLayers() int64 {
 	return s.recent.log.Size()
 }
 
-// lead waits for the lead, and for what is on its way to the disk. The lead is the caller's to pass on.
+// lead waits for the lead, which the caller has to pass on.
 func (s *Store) lead() {
 	c := newCall(context.Background(), nil)
 	c.alone = true
@@ -327,5 +316,4 @@ func (s *Store) lead() {
 		<-c.wake
 	}
 	s.queue.remove(c)
-	s.land()
 }

@@ -33,45 +33,35 @@ func (s *Store) Update(ctx context.Context, fn func(storage.Writer) error) error
 		return storage.ErrReadOnly
 	}
 	c := newCall(ctx, fn)
-	lead := s.queue.join(c)
-	for {
-		if !lead && !s.queue.wait(ctx, c) {
-			return ctx.Err()
+	if !s.queue.join(c) {
+		select {
+		case <-c.wake:
+		case <-ctx.Done():
+			if s.queue.withdraw(c) {
+				return ctx.Err()
+			}
+			<-c.wake
 		}
-		if !c.lead {
-			return c.err
-		}
-		again := s.leadFrom(c)
-		if again == nil {
-			return c.err
-		}
-		lead = s.queue.rejoin(c, again)
 	}
+	if c.lead {
+		s.leadFrom(c)
+	}
+	return c.err
 }
 
-// leadFrom runs the group that begins with the leader's own call. It returns the calls that
-// have to be run again, of which the leader's own is the first.
-func (s *Store) leadFrom(own *call) (again []*call) {
-	g := &group{store: s, own: own}
-	defer func() {
-		if !g.passed {
-			s.queue.pass()
-		}
-	}()
+// leadFrom runs the group that begins with the leader's own call.
+func (s *Store) leadFrom(own *call) {
+	defer s.queue.pass()
 	defer catchFaults()()
+	g := &group{store: s, own: own}
 	defer g.end()
 	g.fill()
-	g.land()
 	err := g.commit()
-	switch {
-	case g.again:
-		again, g.calls = g.calls, nil
-	case notApplied(err) && len(g.calls) > 1:
+	if notApplied(err) && len(g.calls) > 1 {
 		g.commitEach()
-	default:
-		g.settle(err)
+		return
 	}
-	return again
+	g.settle(err)
 }
 
 // notApplied reports whether err is the error of a commit that left no trace.
@@ -94,22 +84,15 @@ type group struct {
 	bytes   int64
 	written bool
 	logged  *logged // where there is a log
-	most    int     // how many calls it takes, where that is settled
-	before  *flight // the group on whose writes this one runs, where those are not durable yet
-	passed  bool    // somebody else has the lead
-	again   bool    // nothing was applied, and the calls have to be run again
 }
 
 // fill takes calls and runs them, as long as there are some and they are not too
 // many for one transaction.
 func (g *group) fill() {
-	for g.takesMore() {
+	for len(g.calls) < maxGroupCalls && g.keys < maxGroupKeys && g.bytes < maxGroupBytes && !g.logged.full() {
 		c := g.store.queue.take()
 		if c == nil {
-			if !g.gather() {
-				return
-			}
-			continue
+			return
 		}
 		g.calls = append(g.calls, c)
 		if c.err = c.ctx.Err(); c.err != nil {
@@ -118,19 +101,6 @@ func (g *group) fill() {
 			return
 		}
 	}
-}
-
-// takesMore reports whether the group is not large enough. One that began while the one before
-// it was on its way to the disk takes nobody who comes after that one's end: those are for the
-// next, which runs while this one is on its way.
-func (g *group) takesMore() bool {
-	if g.most == 0 && g.before != nil && g.before.landed() {
-		g.most = len(g.calls) + g.store.queue.length()
-	}
-	if g.most > 0 && len(g.calls) >= g.most {
-		return false
-	}
-	return len(g.calls) < maxGroupCalls && g.keys < maxGroupKeys && g.bytes < maxGroupBytes && !g.logged.full()
 }
 
 // run runs a call's function and puts what it wrote into the transaction. It

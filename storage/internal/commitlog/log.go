@@ -100,40 +100,19 @@ func (l *Log) Restart(at Position) {
 //
 // So many bytes are left behind it as reserve says: for records that make room.
 func (l *Log) Append(record []byte, reserve int64) error {
-	p, err := l.Place(record, reserve)
-	if err != nil {
-		return err
-	}
-	return l.Write(p)
-}
-
-// Placed is a record that has a place in the log, and is not written yet.
-type Placed struct {
-	record []byte
-	at     Position
-}
-
-// Size is what the record takes in the file.
-func (p Placed) Size() int64 { return int64(len(p.record)) }
-
-// Place is the first half of Append, whose errors it returns: it makes a place for a record.
-// What is placed next goes to the same place, unless Write has come before it.
-func (l *Log) Place(record []byte, reserve int64) (Placed, error) {
 	record, err := pad(record)
 	if err != nil {
-		return Placed{}, err
-	}
-	at, err := l.place(int64(len(record)), reserve)
-	return Placed{record, at}, err
-}
-
-// Write is the second half of Append. It needs no more than that nothing else of exclusive use
-// is called meanwhile.
-func (l *Log) Write(p Placed) error {
-	if err := l.write(p.record, p.at, kindRecord); err != nil {
 		return err
 	}
-	l.moveHead(Position{p.at.Offset + p.Size(), p.at.Seq + 1})
+	n := int64(len(record))
+	at, err := l.place(n, reserve)
+	if err != nil {
+		return err
+	}
+	if err := l.write(record, at, kindRecord); err != nil {
+		return err
+	}
+	l.moveHead(Position{at.Offset + n, at.Seq + 1})
 	return nil
 }
 
