@@ -90,7 +90,7 @@ func (l *Layer) space(ks storage.Keyspace) *Space {
 		}
 		return sp
 	}
-	sp := &Space{Name: ks, Writes: tree.New()}
+	sp := &Space{Name: ks, Writes: tree.NewSmall()}
 	l.spaces = append(l.spaces, sp)
 	l.own = append(l.own, true)
 	return sp

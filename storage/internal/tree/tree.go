@@ -23,6 +23,13 @@ type Tree struct {
 // New returns an empty tree.
 func New() *Tree { return &Tree{m: new(btree.Map[string, []byte])} }
 
+// smallDegree makes nodes of at most 15 keys, instead of 63.
+const smallDegree = 8
+
+// NewSmall is New for a tree that is copied again and again with few writes between: what a
+// write copies, the nodes on the way to its key, are small.
+func NewSmall() *Tree { return &Tree{m: btree.NewMap[string, []byte](smallDegree)} }
+
 // Copy returns an independent tree with the same content in O(1). It may run
 // while others read t, but not while others copy it.
 func (t *Tree) Copy() *Tree {
