@@ -6,32 +6,47 @@ import (
 )
 
 // turnstile lets writes through, any number at once, unless one that takes several
-// transactions has shut it: between these nobody else may write.
+// transactions has shut it: between these nobody else may write. Whoever waits while it is shut
+// goes in before it is shut again.
 type turnstile struct {
-	mu     sync.Mutex
-	inside int
-	shut   chan struct{} // while somebody has it shut, or waits to; closed when it opens
-	empty  chan struct{} // closed when the last one has left; nil when nobody waits for that
+	mu      sync.Mutex
+	inside  int
+	waiting int           // how many want to go in while it is shut
+	due     int           // of these, how many were there when it opened, and have not gone in yet
+	gone    chan struct{} // closed when none of them is left; nil when nobody waits for that
+	shut    chan struct{} // while somebody has it shut, or waits to; closed when it opens
+	empty   chan struct{} // closed when the last one has left; nil when nobody waits for that
 }
 
 // enter waits until the turnstile is open, and goes in. Whoever went in leaves again.
 func (g *turnstile) enter(ctx context.Context) error {
-	for {
-		g.mu.Lock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.shut != nil {
 		shut := g.shut
-		if shut == nil {
-			g.inside++
-		}
+		g.waiting++
 		g.mu.Unlock()
-		if shut == nil {
-			return nil
-		}
+		var err error
 		select {
 		case <-shut:
 		case <-ctx.Done():
-			return ctx.Err()
+			err = ctx.Err()
+		}
+		g.mu.Lock()
+		if g.shut == shut { // it has not opened
+			g.waiting--
+			return err
+		}
+		if g.due--; g.due == 0 && g.gone != nil {
+			close(g.gone)
+			g.gone = nil
+		}
+		if err != nil {
+			return err
 		}
 	}
+	g.inside++
+	return nil
 }
 
 func (g *turnstile) leave() {
@@ -48,7 +63,14 @@ func (g *turnstile) leave() {
 func (g *turnstile) close(ctx context.Context) error {
 	for {
 		g.mu.Lock()
-		if other := g.shut; other != nil {
+		other := g.shut
+		if other == nil && g.due > 0 {
+			if g.gone == nil {
+				g.gone = make(chan struct{})
+			}
+			other = g.gone
+		}
+		if other != nil {
 			g.mu.Unlock()
 			select {
 			case <-other:
@@ -80,4 +102,5 @@ func (g *turnstile) open() {
 	defer g.mu.Unlock()
 	close(g.shut)
 	g.shut, g.empty = nil, nil
+	g.due, g.waiting = g.due+g.waiting, 0
 }

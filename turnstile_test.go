@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,4 +61,49 @@ func TestTurnstile(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestTurnstileIsFair: who waited to go in while it was shut goes in before it is shut again,
+// however many wait to shut it.
+func TestTurnstileIsFair(t *testing.T) {
+	for range 200 {
+		var g turnstile
+		ctx := context.Background()
+		if err := g.close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var in atomic.Int64
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				if err := g.enter(ctx); err != nil {
+					t.Error(err)
+				}
+				in.Add(1)
+				g.leave()
+			})
+		}
+		for n := 0; n < 3; {
+			g.mu.Lock()
+			n = g.waiting
+			g.mu.Unlock()
+			runtime.Gosched()
+		}
+		for range 3 {
+			wg.Go(func() {
+				if err := g.close(ctx); err != nil {
+					t.Error(err)
+				}
+				if in.Load() < 3 {
+					t.Errorf("it is shut when %d of 3 that waited have gone in", in.Load())
+				}
+				g.open()
+			})
+		}
+		g.open()
+		wg.Wait()
+		if g.due != 0 || g.waiting != 0 || g.inside != 0 {
+			t.Fatalf("%d are due, %d wait, %d are inside", g.due, g.waiting, g.inside)
+		}
+	}
 }
