@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/siftdb/siftdb"
@@ -50,10 +51,10 @@ func restoredBeside(t *testing.T, n, one int) (store *actors, db *siftdb.DB, ds 
 	ds = must[*siftdb.DataSource](t)(db.Create(ctx, siftdb.DataSourceSpec{Name: "t"}))
 	rows := make([]any, n)
 	for i := range rows {
-		rows[i] = siftdb.M{"gone": i%one == 1, "text": fmt.Sprint("row ", i)}
+		rows[i] = siftdb.M{"n": i % one, "text": fmt.Sprint("row ", i)}
 	}
 	must[siftdb.BulkResult](t)(ds.Append(ctx, rows))
-	must[*siftdb.Result](t)(ds.Query(ctx, siftdb.Query{Type: "delete", Where: siftdb.M{"gone": true}}))
+	must[*siftdb.Result](t)(ds.Query(ctx, siftdb.Query{Type: "delete", Where: siftdb.M{"n": 1}}))
 	siftdb.StageAt(db, 200, 20_000, 1<<30)
 	return store, db, ds, must[[]siftdb.Version](t)(ds.Versions(ctx, siftdb.Page{}))[0].ID
 }
@@ -116,5 +117,49 @@ func TestIndexBesideRestore(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestCountBesideRestore counts on all cores, and before the first of them reads, a restore in
+// several transactions begins: what has come back does not count.
+func TestCountBesideRestore(t *testing.T) {
+	store, db, ds, version := restoredBeside(t, 80_000, 200)
+	siftdb.Access(db, "scan")
+	begun, isBack, counted, restored := make(chan bool), make(chan bool), make(chan bool), make(chan error, 1)
+	var reads atomic.Int64
+	steps := 0
+	store.update = func(string) error {
+		if steps++; steps == 4 {
+			close(isBack)
+			<-counted
+		}
+		return nil
+	}
+	store.view = func(who string) {
+		if who == "count" && reads.Add(1) > 3 { // the first ones settle on a state, and on the way
+			begun <- true
+			<-isBack
+		}
+	}
+	go func() {
+		<-begun
+		go func() {
+			for range begun { // of the others
+			}
+		}()
+		_, err := ds.Restore(as("restore"), version)
+		restored <- err
+	}()
+	n, err := ds.Count(as("count"), siftdb.Query{Where: siftdb.M{"n": siftdb.M{"$gte": 2}}})
+	close(counted)
+	if err != nil || n != 79_200 {
+		t.Errorf("%d entries, %v", n, err)
+	}
+	if err := <-restored; err != nil {
+		t.Fatal(err)
+	}
+	close(begun)
+	if n := must[int64](t)(ds.Count(ctx, siftdb.Query{Where: siftdb.M{"text": siftdb.M{"$like": "row %"}}})); n != 80_000 {
+		t.Errorf("%d entries afterwards", n)
 	}
 }
