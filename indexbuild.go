@@ -309,6 +309,10 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 		if err := rec.DecodeEntry(key, value); err != nil {
 			return false, err
 		}
+		run.to = rec.ID + 1
+		if rec.Changed > run.commit { // touched since, or by a commit to come, which may not come
+			continue
+		}
 		fillRecord(&to, &rec, src.names)
 		k.bound.Keys(&set, &to)
 		if k.def.Unique && set.Traits()&index.Many != 0 {
@@ -327,7 +331,6 @@ func (run *indexRun) fill(r storage.Reader, k *keptIndex, src *source, id, end, 
 			size += int64(len(stored)) + keyWeight
 		}
 		size += keyWeight
-		run.to = rec.ID + 1
 	}
 	run.to, run.last = max(end, run.to), true
 	return true, c.Err()
@@ -357,7 +360,7 @@ func (st *sourceTx) takeRun(k *keptIndex, run *indexRun) error {
 	if err != nil {
 		return err
 	}
-	if st.head.Floor > run.commit && len(run.entries) > 0 {
+	if st.head.Floor > run.commit && run.to > run.from {
 		return errMoved // what was touched is not known any more
 	}
 	k.state.Upto = run.to

@@ -251,7 +251,6 @@ func (j *joinColumns) child(row int, hits []int32) error {
 			run.key = appendSortKey(run.key[:0], j.view.table, j.needs.order.keys, row)
 			taken.key = run.arena.copy(run.key)
 		}
-		run.lean = !run.whole && run.c.query.limit < 0
 	} else {
 		if j.sum != nil {
 			taken.value = j.sums[j.sum.Code(row)]

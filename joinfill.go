@@ -207,11 +207,6 @@ func (run *joinRun) fetch(ctx context.Context, rows []int32) error {
 		if row := &run.rows[rows[found]]; row.place.id == rec.ID {
 			row.entry = run.copyEntry(rec)
 			found++
-			if run.lean {
-				n := entrySize + len(rec.Doc)
-				run.noted += n
-				return run.hold(n)
-			}
 		}
 		return nil
 	})

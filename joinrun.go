@@ -39,7 +39,6 @@ type joinRun struct {
 	list   []joinGroup
 
 	narrowed bool // indexes were asked for joined entries
-	lean     bool // entries count as held when they are fetched
 
 	columnNames, columnNote string // of columns from which joined entries are read, or why not, for Explain
 
@@ -55,6 +54,7 @@ type joinRun struct {
 	fetched []int32 // rows whose entries were read for the parents at hand
 	held    int     // bytes held
 	noted   int     // of these, for the parents at hand
+	given   int     // bytes of entries that are kept to be returned, which do not count as held
 
 	hits []int32 // room for the groups of one joined entry
 	key  []byte  // room for one sort key
@@ -314,11 +314,21 @@ func (run *joinRun) fillRow(row *joinRow, rec *layout.Record) error {
 	case run.c.query.limit >= 0:
 	case !run.whole:
 		row.entry = run.copyEntry(rec)
-	case (!run.eager || run.asked) && (run.ds.db.opts.Limits.QueryBytes < 0 || run.held < run.ds.db.opts.Limits.QueryBytes/4):
+	case !run.eager && run.room(run.joiner.held, rec):
 		row.entry = run.copyEntry(rec)
 		return run.hold(entrySize + len(rec.Doc))
+	case run.eager && run.asked && run.room(run.given, rec):
+		row.entry = run.copyEntry(rec)
+		run.given += entrySize + len(rec.Doc)
 	}
 	return nil
+}
+
+// room reports whether a joined entry may be kept before it is known who gets it, beside some
+// bytes that are held. It never takes so much that the query fails for it.
+func (run *joinRun) room(held int, rec *layout.Record) bool {
+	most := run.ds.db.opts.Limits.QueryBytes
+	return most < 0 || held+entrySize+len(rec.Doc) <= most/4
 }
 
 // summand is what the joined entry at hand adds to a sum.

@@ -27,7 +27,7 @@ func (rd *reading) divisible() bool {
 }
 
 // countParallel counts matches on all cores, each on transactions of its own. done
-// is false when somebody wrote meanwhile: the transactions may then have seen
+// is false when somebody wrote meanwhile, or began to: the transactions may then have seen
 // different states, and the count is made again by one scanner, which knows how to
 // stay on one.
 func (rd *reading) countParallel(ctx context.Context, where *query.Matcher) (n int64, done bool, err error) {
@@ -125,7 +125,7 @@ func (w *countWorker) slice(r storage.Reader, d *division) (more bool, err error
 	if err != nil {
 		return false, err
 	}
-	if !ok || head.Last > d.rd.st.commit {
+	if !ok || head.Last > d.rd.st.commit || head.Staged {
 		w.moved = true
 		return false, nil
 	}

@@ -102,7 +102,7 @@ func restoreRows(rng *rand.Rand, step, n int) []string {
 	return rows
 }
 
-var restoreWheres = []string{`{"k": 2}`, `{"k": {"$gte": 1, "$lt": 3}}`, `{"tags": 3}`, `{"text": {"$iLike": "row 1"}}`, `{"u": {"$in": ["0", "even 2/3", "odd 3/2"]}}`, `{"text": {"$exists": true}}`}
+var restoreWheres = []string{`{"k": 2}`, `{"k": {"$gte": 1, "$lt": 3}}`, `{"tags": 3}`, `{"text": {"$iLike": "row 1"}}`, `{"u": {"$in": ["0", "even 2/3", "odd 3/2"]}}`, `{"text": {"$exists": true}}`, `{"text": {"$iLike": "%of step 1%"}}`, `{"text": {"$iLike": "%row 12%"}}`}
 
 // probe asks in several ways for what is there.
 func (w *restoreWorld) probe(t *testing.T, ids int64) []string {
@@ -160,6 +160,9 @@ func stagedRestore(t *testing.T, seed uint64) {
 		spec := siftdb.DataSourceSpec{Name: "t", Encrypted: w == staged && seed%4 == 1}
 		w.ds = must[*siftdb.DataSource](t)(w.db.Create(ctx, spec))
 		create(t, w.ds, uniqueOn("u"), indexOn("k"), indexOn("tags", "k"))
+		if seed%4 != 1 {
+			create(t, w.ds, textIndex)
+		}
 		siftdb.ColumnsFrom(w.db, 1)
 	}
 	for n := range 14 {
