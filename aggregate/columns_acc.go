@@ -50,8 +50,7 @@ func (f *folder) newFold(a *accumulation, at int) *columnFold {
 		c.column = slices.Index(f.names, x.path[1].name)
 		if c.whole = len(x.path) == 2; c.whole {
 			c.floats, c.are = f.cols.Floats(c.column)
-		} else {
-			n := f.cols.Len(c.column)
+		} else if n := f.cols.Len(c.column); f.room("pipeline", n, valueRoom) {
 			c.floats, c.are, c.seen, c.values = make([]float64, n), make([]bool, n), make([]bool, n), make([]Value, n)
 		}
 	}

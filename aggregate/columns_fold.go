@@ -17,6 +17,18 @@ type folder struct {
 	n      int // documents that pass
 }
 
+// valueRoom is how many bytes what is evaluated once for each value of a column takes for one.
+const valueRoom = 64
+
+// room asks for some bytes for each of n values of a column, and reports whether they may be held.
+// A pipeline may look at one column in very many ways.
+func (f *folder) room(path string, n, size int) bool {
+	if f.e.err == nil {
+		f.e.keep(path, n*size)
+	}
+	return f.e.err == nil
+}
+
 // run folds all documents, and gives what comes out; ok is false when that cannot be told.
 func (f *folder) run() (out seq, ok bool) {
 	for _, m := range f.matches {
@@ -30,6 +42,9 @@ func (f *folder) run() (out seq, ok bool) {
 	}
 	if s, ok := f.fold.(*sorter); ok {
 		f.sort = f.newSort(s)
+	}
+	if f.e.err != nil {
+		return nil, false
 	}
 	room := make([][]uint32, len(f.names))
 	var of []uint32
@@ -134,6 +149,9 @@ type columnTest struct {
 
 func (f *folder) test(m matcher) *columnTest {
 	if at, one := f.columnOf(m); one {
+		if !f.room("pipeline", f.cols.Len(at), 1) {
+			return nil
+		}
 		return &columnTest{m: m, column: at, passes: make([]uint8, f.cols.Len(at))}
 	}
 	t := &columnTest{}

@@ -56,10 +56,13 @@ func (f *folder) newSort(s *sorter) *columnSort {
 	for i, k := range s.order.keys {
 		key := &columnKey{sortKey: k, at: slices.Index(f.names, k.path[1].name), whole: len(k.path) == 2}
 		n := f.cols.Len(key.at)
-		if key.whole {
+		switch {
+		case key.whole:
 			key.floats, key.are = f.cols.Floats(key.at)
-		} else {
+		case f.room(s.path, n, valueRoom):
 			key.seen, key.values = make([]bool, n), make([]Value, n)
+		default:
+			return t
 		}
 		if i == 0 {
 			key.after = make([]bool, n)
