@@ -131,7 +131,7 @@ func TestGuardLength(t *testing.T) {
 	}
 	for what, run := range map[string]func(ds *siftdb.DataSource) error{
 		"join": func(ds *siftdb.DataSource) error {
-			for _, err := range ds.Each(ctx, siftdb.Query{Joins: []siftdb.Join{{Name: "j", DataSourceID: b.ID(), On: siftdb.On{"n": "n"}}}}) {
+			for _, err := range ds.Each(ctx, siftdb.Query{Joins: []siftdb.Join{{Name: "j", DataSourceID: b.ID(), On: siftdb.On{"n": "n"}, Order: siftdb.Order{siftdb.Asc("Big")}}}}) {
 				if err != nil {
 					return err
 				}
