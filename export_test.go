@@ -75,3 +75,8 @@ func ForgetColumns(ds *DataSource) { ds.db.columns.forget(ds.id) }
 
 // PipelinesByColumns is how many pipelines have been answered from columns.
 func PipelinesByColumns(ds *DataSource) int64 { return ds.db.columns.pipelines.Load() }
+
+// FinishIndexes builds what there is to be built of the indexes of a data source.
+func FinishIndexes(ctx context.Context, ds *DataSource) error {
+	return ds.db.finishIndexes(ctx, ds.id, "")
+}
