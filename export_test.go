@@ -99,3 +99,8 @@ func KeepAtMost(n int) func() {
 	keptBytes = n
 	return func() { keptBytes = was }
 }
+
+// FinishIndexes builds what there is to be built of the indexes of a data source.
+func FinishIndexes(ctx context.Context, ds *DataSource) error {
+	return ds.db.finishIndexes(ctx, ds.id, "")
+}

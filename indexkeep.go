@@ -25,6 +25,8 @@ type indexing struct {
 	anew bool
 	// moved says that some are in another phase than before.
 	moved bool
+	// state tells how an entry is when the write ends; nil where it is stored so already.
+	state func(st *sourceTx, id int64, rec *layout.Record) (bool, error)
 
 	rec           query.Record
 	before, after index.KeySet

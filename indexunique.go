@@ -81,11 +81,14 @@ func (st *sourceTx) otherHolder(k *keptIndex, stored []byte) (int64, error) {
 
 // judges reports whether uniqueness is judged on a stored key of an entry.
 func (st *sourceTx) judges(k *keptIndex, stored []byte, id int64) (bool, error) {
+	x, state := st.indexing, (*sourceTx).get
+	if x.state != nil {
+		state = x.state
+	}
 	var rec layout.Record
-	if ok, err := st.get(id, &rec); err != nil || !ok {
+	if ok, err := state(st, id, &rec); err != nil || !ok {
 		return false, err
 	}
-	x := st.indexing
 	x.bind(st.src)
 	x.keys(k, &x.before, &rec)
 	for i := range x.before.Len() {

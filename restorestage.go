@@ -50,10 +50,12 @@ func (s *stagedRestore) begin(ctx context.Context, version, last int64) error {
 		if err := st.renewIndexes(); err != nil {
 			return err
 		}
-		head := st.found
-		head.Staged = true
-		if err := layout.WriteHead(t.w, st.id, head); err != nil {
-			return err
+		if len(s.back) > 0 { // else the last transaction may have no reason to write the head
+			head := st.found
+			head.Staged = true
+			if err := layout.WriteHead(t.w, st.id, head); err != nil {
+				return err
+			}
 		}
 		return layout.WriteStaged(t.w, st.id, s.back.Encode())
 	})
@@ -147,6 +149,7 @@ func (s *stagedRestore) indexRest(ctx context.Context) error {
 				done = true
 				return nil
 			}
+			st.indexing.state = s.then
 			if next, done, err = s.indexFrom(st, from); err != nil {
 				return err
 			}
@@ -176,7 +179,7 @@ func (s *stagedRestore) indexFrom(st *sourceTx, from int64) (next int64, done bo
 			return 0, false, err
 		}
 		if s.change.Has(id) {
-			if _, err := history.StateAt(st.t.w, st.id, id, s.v.ID-1, &rec); err != nil {
+			if _, err := s.then(st, id, &rec); err != nil {
 				return 0, false, err
 			}
 		}
@@ -185,6 +188,14 @@ func (s *stagedRestore) indexFrom(st *sourceTx, from int64) (next int64, done bo
 		}
 	}
 	return 0, true, c.Err()
+}
+
+// then sets rec to an entry as it will be, which is what a unique index judges.
+func (s *stagedRestore) then(st *sourceTx, id int64, rec *layout.Record) (bool, error) {
+	if s.change.Has(id) {
+		return history.StateAt(st.t.w, st.id, id, s.v.ID-1, rec)
+	}
+	return st.get(id, rec)
 }
 
 // finish is what the last transaction does to entries: what goes and what is changed where it
