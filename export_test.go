@@ -104,3 +104,9 @@ func KeepAtMost(n int) func() {
 func FinishIndexes(ctx context.Context, ds *DataSource) error {
 	return ds.db.finishIndexes(ctx, ds.id, "")
 }
+
+// HoldIndexer keeps indexes from being built, and dropped ones from being swept, until release.
+func HoldIndexer(db *DB) (release func()) {
+	db.indexer.at <- struct{}{}
+	return func() { <-db.indexer.at }
+}

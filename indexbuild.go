@@ -56,7 +56,7 @@ func (db *DB) finishIndexes(ctx context.Context, id int64, name string) error {
 		case state == nil:
 			return conflict
 		case state.Phase == layout.IndexDropped:
-			err = db.sweepIndex(ctx, id, state.Number)
+			err = db.sweepIndexes(ctx, id)
 		case todo.left:
 			err = db.restartIndex(ctx, id, state.Number)
 		case todo.large && sorts < runTries:
@@ -180,27 +180,38 @@ func (db *DB) indexWrite(ctx context.Context, id int64, fn func(*sourceTx, *inde
 	return err
 }
 
-// sweepIndex removes some keys of a dropped index, and with the last of them its state.
-func (db *DB) sweepIndex(ctx context.Context, id, number int64) error {
+// sweepIndexes removes some keys of dropped indexes, and with the last of each its state. Small
+// ones go together: staged writes leave several at a time, and may do so again and again.
+func (db *DB) sweepIndexes(ctx context.Context, id int64) error {
 	return db.indexWrite(ctx, id, func(st *sourceTx, x *indexing) error {
-		if s := x.states.Find(number); s == nil || s.Phase != layout.IndexDropped {
-			return nil
-		}
-		from, to := layout.IndexRange(id, number)
-		c := sealed.Raw(st.t.w).Scan(layout.Index, from, to, false)
-		n := 0
-		for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
-			if n++; n > sweepKeys {
-				return st.t.w.DeleteRange(layout.Index, from, bytes.Clone(key))
+		left := sweepKeys
+		for _, s := range slices.Clone(x.states.List) {
+			if s.Phase != layout.IndexDropped {
+				continue
+			}
+			if done, err := st.sweepIndex(x, s.Number, &left); err != nil || !done {
+				return err
 			}
 		}
-		if err := c.Err(); err != nil {
-			return err
-		}
-		x.moved = true
-		x.states.List = slices.DeleteFunc(x.states.List, func(s layout.IndexState) bool { return s.Number == number })
-		return st.t.w.DeleteRange(layout.Index, from, to)
+		return nil
 	})
+}
+
+// sweepIndex is sweepIndexes for one. left is how many keys may go.
+func (st *sourceTx) sweepIndex(x *indexing, number int64, left *int) (done bool, err error) {
+	from, to := layout.IndexRange(st.id, number)
+	c := sealed.Raw(st.t.w).Scan(layout.Index, from, to, false)
+	for key, _, ok := c.Next(); ok; key, _, ok = c.Next() {
+		if *left--; *left < 0 {
+			return false, st.t.w.DeleteRange(layout.Index, from, bytes.Clone(key))
+		}
+	}
+	if err := c.Err(); err != nil {
+		return false, err
+	}
+	x.moved = true
+	x.states.List = slices.DeleteFunc(x.states.List, func(s layout.IndexState) bool { return s.Number == number })
+	return true, st.t.w.DeleteRange(layout.Index, from, to)
 }
 
 // indexRun are the keys of some entries, as they were in some states after commit.
