@@ -71,23 +71,7 @@ func (s *stagedRestore) run(ctx context.Context) (commit int64, err error) {
 	if err := s.indexRest(ctx); err != nil {
 		return 0, err
 	}
-	err = s.step(ctx, func(t *tx) error {
-		t.staged = false
-		st := t.sources[s.ds.id]
-		if err := s.finish(st); err != nil {
-			return err
-		}
-		if err := st.swapIndexes(); err != nil {
-			return err
-		}
-		if err := t.w.Delete(layout.Catalog, layout.StagedKey(st.id)); err != nil {
-			return err
-		}
-		t.now = max(t.now, t.db.opts.Now().UnixMilli()) // it is only seen from now on
-		commit, err = t.finish()
-		return err
-	})
-	return commit, err
+	return s.publish(ctx, s.finish)
 }
 
 // each does something to each of some entries, in as many transactions as it takes. do returns

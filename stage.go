@@ -115,16 +115,25 @@ func (s *staging) run(ctx context.Context, g *gathered, b bulkWrite) (commit int
 	if err != nil {
 		return 0, err
 	}
+	return s.publish(ctx, func(st *sourceTx) error {
+		if b.replace {
+			return st.removeAll(nil, nil)
+		}
+		return nil
+	})
+}
+
+// publish is the last transaction: what all of them have written counts from then on. fn is what
+// there is left to do to entries.
+func (s *staging) publish(ctx context.Context, fn func(*sourceTx) error) (commit int64, err error) {
 	err = s.step(ctx, func(t *tx) error {
 		t.staged = false
 		st := t.sources[s.ds.id]
-		if b.replace {
-			if err := st.removeAll(nil, nil); err != nil {
-				return err
-			}
-			if err := st.swapIndexes(); err != nil {
-				return err
-			}
+		if err := fn(st); err != nil {
+			return err
+		}
+		if err := st.swapIndexes(); err != nil {
+			return err
 		}
 		if err := t.w.Delete(layout.Catalog, layout.StagedKey(st.id)); err != nil {
 			return err
