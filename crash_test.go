@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,46 +17,6 @@ import (
 
 // crashFile names the database to a child process of TestKill.
 const crashFile = "SIFTDB_TEST_CRASH_FILE"
-
-// crashWriter commits numbers to both data sources until it is killed, from four
-// goroutines, and prints each number once its commit has returned.
-func crashWriter(path string) error {
-	db, err := siftdb.Open(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	return crashWrites(db)
-}
-
-func crashWrites(db *siftdb.DB) error {
-	a, err := db.DataSource(ctx, 1)
-	if err != nil {
-		return err
-	}
-	b, err := db.DataSource(ctx, 2)
-	if err != nil {
-		return err
-	}
-	first := time.Now().UnixNano()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for w := range int64(4) {
-		wg.Go(func() {
-			for n := first + w; ; n += 4 {
-				insert := siftdb.Commit{Append: new(true), Entries: []siftdb.CommitEntry{{Data: siftdb.M{"n": strconv.FormatInt(n, 10), "pad": strings.Repeat("x", 300)}}, {ID: w + 1, Data: siftdb.M{"n": "last"}}}}
-				if _, err := db.CommitAll(ctx, []siftdb.SourceCommit{{DataSource: a, Commit: insert}, {DataSource: b, Commit: siftdb.Commit{Append: new(true), Entries: insert.Entries[:1]}}}); err != nil {
-					fmt.Println("error", err)
-					return
-				}
-				mu.Lock()
-				fmt.Println(n)
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return nil
-}
 
 // kills is how often a test kills a process: as often as SIFTDB_KILLS says, if it does.
 func kills(n int) int {
@@ -70,9 +29,9 @@ func kills(n int) int {
 	return n
 }
 
-// TestKill kills a process that writes, again and again: what it was told is
-// stored is there, in both data sources, and what it was not told is there whole or
-// not at all.
+// TestKill kills a process that writes, again and again: what it was told is stored is there, in
+// all data sources, indexes and versions and in the outbox, and what it was not told is there
+// whole or not at all.
 func TestKill(t *testing.T) {
 	if path := os.Getenv(crashFile); path != "" {
 		if err := crashWriter(path); err != nil {
@@ -80,11 +39,12 @@ func TestKill(t *testing.T) {
 		}
 		return
 	}
-	testKill(t, "TestKill", func(int) *siftdb.Options { return nil })
+	testKill(t, "TestKill", func(int) *siftdb.Options { return &siftdb.Options{} })
 }
 
-// TestKillWithLog is TestKill with a commit log that goes into the file again and again. Who
-// opens the file next keeps one too, or does not, or only reads.
+// TestKillWithLog is TestKill with a commit log, which goes into the file again and again, or is
+// all there when the process is killed. Who opens the file next keeps one too, or does not, or only
+// reads.
 func TestKillWithLog(t *testing.T) {
 	if path := os.Getenv(crashFile); path != "" {
 		if err := crashWriter(path); err != nil {
@@ -92,73 +52,31 @@ func TestKillWithLog(t *testing.T) {
 		}
 		return
 	}
-	t.Setenv(keepLogs, "20000")
 	testKill(t, "TestKillWithLog", func(round int) *siftdb.Options {
+		t.Setenv(keepLogs, []string{"20000", "0"}[round/6%2])
 		return &siftdb.Options{Log: round%2 == 0, ReadOnly: round%3 == 2}
 	})
 }
 
-// testKill kills the writer of a test in many rounds, and opens what it leaves behind.
+// testKill kills the writers of a test in many rounds, and opens what they leave behind.
 func testKill(t *testing.T, name string, options func(round int) *siftdb.Options) {
 	rounds := kills(25)
 	path := filepath.Join(t.TempDir(), "crash.db")
-	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
-	table(t, db, "a", `{}`, `{}`, `{}`, `{}`)
-	table(t, db, "b")
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	crashTables(t, path)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
-	acked := map[string]bool{}
+	var c crashed
 	for round := range rounds {
-		for _, n := range killOnce(t, name, crashFile, path, 5+time.Duration(rng.IntN(60))) {
-			acked[n] = true
-		}
-		wantSurvived(t, fmt.Sprint("round ", round), path, options(round), acked)
-	}
-	if len(acked) < rounds {
-		t.Errorf("only %d commits were acknowledged in %d rounds", len(acked), rounds)
-	}
-	t.Logf("%d acknowledged commits survived %d kills", len(acked), rounds)
-}
-
-// wantSurvived opens what a writer left behind, and looks for all that it acknowledged.
-func wantSurvived(t *testing.T, name, path string, opts *siftdb.Options, acked map[string]bool) {
-	t.Helper()
-	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, opts))
-	seen := [2]map[string]bool{{}, {}}
-	for i := range seen {
-		ds := must[*siftdb.DataSource](t)(db.DataSource(ctx, int64(i+1)))
-		for e, err := range ds.Each(ctx, siftdb.Query{Attributes: []string{"n"}}) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, _ := e.Get("n").(string); n != "" && n != "last" {
-				seen[i][n] = true
-			}
+		opts := options(round) // before the process begins, whose environment they set
+		if err := c.survived(path, opts, told(killOnce(t, name, crashFile, path, 5+time.Duration(rng.IntN(60))))); err != nil {
+			t.Fatalf("round %d: %v", round, err)
 		}
 	}
-	for n := range acked {
-		if !seen[0][n] || !seen[1][n] {
-			t.Fatalf("%s: %s was acknowledged and is lost", name, n)
-		}
+	if c.acked < rounds {
+		t.Errorf("only %d commits were acknowledged in %d rounds", c.acked, rounds)
 	}
-	for i := range seen {
-		for n := range seen[i] {
-			if !seen[1-i][n] {
-				t.Fatalf("%s: %s is in one data source only", name, n)
-			}
-		}
-	}
-	report := must[*siftdb.Report](t)(db.Check(ctx))
-	if err := report.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
+	t.Logf("%d acknowledged commits survived %d kills", c.acked, rounds)
 }
 
 // killOnce runs a test as a writer, to which a variable names the database, kills it
