@@ -6,6 +6,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/storage"
+	"github.com/siftdb/siftdb/storage/bolt"
 )
 
 // Error is what every call of this module returns when it fails, possibly
@@ -69,6 +70,14 @@ var (
 
 // openError is fromStorage for a database that cannot be opened.
 func openError(err error) error {
+	var log *bolt.LogError
+	if errors.As(err, &log) {
+		code := errs.NotDatabase
+		if errors.Is(err, storage.ErrCorrupt) {
+			code = errs.Corrupt
+		}
+		return errs.Wrap(code, err, "the commit log of the database cannot be used; Recover, or the command siftdb recover, goes on without what is lost")
+	}
 	for _, known := range []error{storage.ErrLocked, storage.ErrNotDatabase, storage.ErrCorrupt, storage.ErrFull} {
 		if errors.Is(err, known) {
 			return fromStorage(err)

@@ -3,6 +3,7 @@
 //	siftdb serve [--addr 127.0.0.1:8080] [--db FILE [--log] | --memory] [--tokens FILE] [--media DIR] [--keys FILE]
 //	siftdb demo  [--addr 127.0.0.1:8080]
 //	siftdb check | compact | rotate [--keys FILE] FILE
+//	siftdb recover FILE
 //	siftdb index [flags] FILE [ID [FIELD...]]
 package main
 
@@ -41,6 +42,10 @@ const usage = `siftdb serves databases of siftdb, and looks after their files.
   siftdb compact FILE    write a file anew, without what was deleted
   siftdb rotate FILE     encrypt what is encrypted under the current key, and compact
       --keys FILE        as above, before the name of the file
+
+  siftdb recover FILE    make a file usable whose commit log is missing or damaged: it
+                         gets what the log holds up to the fault, and the log is moved
+                         aside; later writes are lost, even acknowledged ones
 
   siftdb index FILE [ID [FIELD...]]
                          list the indexes of a file, or of the data source with an id,
@@ -103,6 +108,8 @@ func run(ctx context.Context, args []string, out, log io.Writer) int {
 		err = compact(ctx, args[1:], out)
 	case "rotate":
 		err = rotate(ctx, args[1:], out)
+	case "recover":
+		err = recoverFile(ctx, args[1:], out)
 	case "index":
 		err = index(ctx, args[1:], out)
 	case "help", "-h", "--help":

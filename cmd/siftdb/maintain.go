@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -89,4 +90,30 @@ func rotate(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return err
 	})
+}
+
+// recoverFile makes a file usable whose commit log is not, and prints what that cost.
+func recoverFile(ctx context.Context, args []string, out io.Writer) error {
+	flags := newFlags("recover", out)
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil || flags.NArg() != 1 || flags.Arg(0) == "" {
+		return fmt.Errorf("recover takes the name of one file: %w", errUsage)
+	}
+	if _, err := os.Stat(flags.Arg(0)); err != nil {
+		return err
+	}
+	r, err := siftdb.Recover(ctx, flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	if r.Lost == nil {
+		fmt.Fprintf(out, "nothing is wrong with the commit log; %d records of it went into the file\n", r.Records)
+		return nil
+	}
+	fmt.Fprintf(out, "%v\n%d records of it went into the file; what came later is lost\n", r.Lost, r.Records)
+	if r.Aside != "" {
+		fmt.Fprintf(out, "the log is now %s\n", r.Aside)
+	}
+	return nil
 }

@@ -148,6 +148,9 @@ func wantOpenError(t *testing.T, path string, want error, text string) {
 		if !errors.Is(err, want) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%+v: %v, want %v with %q", o, err, want, text)
 		}
+		if log := new(LogError); !errors.As(err, &log) {
+			t.Errorf("%+v: %v is no LogError", o, err)
+		}
 	}
 }
 

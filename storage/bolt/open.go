@@ -56,6 +56,8 @@ type Options struct {
 
 	sizes   *logSizes                           // other ones than defaultLogSizes; set by tests
 	wrapLog func(commitlog.File) commitlog.File // set by tests
+
+	recovered *Recovered // where Recover tells what it does
 }
 
 const (
@@ -83,7 +85,7 @@ func (o Options) withDefaults() Options {
 // system's error when the file cannot be opened; all wrapped with the path.
 //
 // It returns storage.ErrCorrupt when the log of the file is missing or damaged, and
-// storage.ErrNotDatabase when the log beside it belongs to another one.
+// storage.ErrNotDatabase when the log beside it belongs to another one, as a *LogError.
 //
 // Opening a file that was closed takes no longer for a large one. After a crash,
 // Open reads the file to find its free pages, and checks its structure.
@@ -125,7 +127,11 @@ func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 	}
 	err = s.settle(path)
 	if err == nil {
-		err = s.openLog()
+		if opts.recovered != nil {
+			err = s.recoverLog()
+		} else {
+			err = wrongLog(s.openLog())
+		}
 	}
 	if err != nil {
 		return nil, openError(path, errors.Join(err, s.Close()))
