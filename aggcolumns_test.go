@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sort"
 	"strconv"
 	"strings"
 	"testing"
@@ -230,5 +231,34 @@ func TestSortedPipelineStays(t *testing.T) {
 	}
 	if !errors.Is(last, context.Canceled) {
 		t.Errorf("a pipeline that is cut off ends with %v", last)
+	}
+}
+
+// TestPipelineMemory: a pipeline that begins on columns needs no more memory from its second stage
+// on than one that reads documents, to the byte.
+func TestPipelineMemory(t *testing.T) {
+	for _, pipeline := range []string{
+		`[{"$group":{"_id":null,"f":{"$push":"$data.b.0"}}},{"$group":{"_id":null,"all":{"$push":"$$ROOT"}}}]`,
+		`[{"$match":{"data.b":{"$nin":[[]]}}},{"$group":{"_id":{"x":"$data.nowhere","y":"$data.c"},"f":{"$max":"$data.a"}}},{"$group":{"_id":null,"all":{"$push":"$$ROOT"}}}]`,
+	} {
+		w := newColumnTwins(t, 3, 0, siftdb.Limits{})
+		rows := []any{}
+		for range 150 {
+			rows = append(rows, w.row())
+		}
+		w.both(func(ds *siftdb.DataSource) error { _, err := ds.Append(ctx, rows); return err })
+		for range 3 {
+			aggregated(w.columns, pipeline, siftdb.Query{})
+		}
+		before := siftdb.PipelinesByColumns(w.columns)
+		least := func(ds *siftdb.DataSource) int {
+			return sort.Search(1<<20, func(bytes int) bool {
+				siftdb.QueryBytes(ds, bytes+1)
+				return !strings.Contains(strings.Join(aggregated(ds, pipeline, siftdb.Query{}), ""), "holds more than")
+			})
+		}
+		if columns, scan := least(w.columns), least(w.scanned); columns != scan || siftdb.PipelinesByColumns(w.columns) == before {
+			t.Errorf("%s: %d bytes from columns, %d from documents", pipeline, columns, scan)
+		}
 	}
 }

@@ -110,3 +110,6 @@ func HoldIndexer(db *DB) (release func()) {
 	db.indexer.at <- struct{}{}
 	return func() { <-db.indexer.at }
 }
+
+// QueryBytes sets Limits.QueryBytes of a database.
+func QueryBytes(ds *DataSource, n int) { ds.db.opts.Limits.QueryBytes = n }

@@ -15,6 +15,7 @@ type folder struct {
 	ids    *columnIDs
 	folds  []*columnFold
 	n      int // documents that pass
+	noted  int // bytes of what is noted for the values of the columns
 }
 
 // valueRoom is how many bytes what is evaluated once for each value of a column takes for one.
@@ -24,6 +25,7 @@ const valueRoom = 64
 // A pipeline may look at one column in very many ways.
 func (f *folder) room(path string, n, size int) bool {
 	if f.e.err == nil {
+		f.noted += n * size
 		f.e.keep(path, n*size)
 	}
 	return f.e.err == nil
@@ -79,6 +81,8 @@ func (f *folder) run() (out seq, ok bool) {
 	for _, fold := range f.folds {
 		fold.finish(f.groups)
 	}
+	f.tests, f.ids, f.folds = nil, nil, nil // the stages that follow have the memory of it
+	f.e.keep("pipeline", -f.noted)
 	return counted(f.e, f.results(f.e.kept)), true
 }
 
