@@ -125,6 +125,22 @@ func (w *restoreWorld) probe(t *testing.T, ids int64) []string {
 	}
 	siftdb.Access(w.db, "")
 	out = append(out, fmt.Sprint(must[int64](t)(w.ds.Count(ctx, siftdb.Query{}))))
+	out = append(out, aggregated(w.ds, `[{"$lookup":{"from":"t","localField":"data.k","foreignField":"data.k","as":"same"}},{"$group":{"_id":"$data.k","n":{"$sum":{"$size":"$same"}}}},{"$sort":{"_id":1}}]`, siftdb.Query{})...)
+	for e, err := range w.ds.Each(ctx, siftdb.Query{Joins: []siftdb.Join{{Name: "same", DataSourceID: w.ds.ID(), On: siftdb.On{"k": "k"}, Required: true, Count: true}}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, fmt.Sprint(e.ID, e.JoinValue("same")))
+	}
+	for update, err := range w.ds.Live(ctx, siftdb.Query{Where: restoreWheres[1]}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range update.Entered {
+			out = append(out, fmt.Sprint("live ", e.ID, string(e.JSON())))
+		}
+		break
+	}
 	for id := range ids {
 		switch e, err := w.ds.FindByID(ctx, id); {
 		case err == nil:
@@ -202,6 +218,12 @@ func restoreBoth(t *testing.T, rng *rand.Rand, store *stepped, staged, plain *re
 			return errors.New("the disk is full for a moment")
 		}
 		unchanged("before step")
+		if file, ok := store.Storage.(*bolt.Store); ok && steps%3 == 0 {
+			if err := file.Compact(ctx); err != nil {
+				t.Fatal(err)
+			}
+			unchanged("compacted before step")
+		}
 		return nil
 	}
 	_, err := staged.ds.Restore(context.WithValue(ctx, steppedKey{}, true), version)
