@@ -78,7 +78,7 @@ func BenchmarkTrigramWrites(b *testing.B) {
 		if where == "memory" {
 			db = memoryDB(b, nil)
 		} else {
-			db = must[*siftdb.DB](b)(siftdb.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), &siftdb.Options{Log: where == "log"}))
+			db = must[*siftdb.DB](b)(siftdb.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), &siftdb.Options{NoLog: where != "log"}))
 			defer db.Close()
 		}
 		ds := table(b, db, "people")

@@ -13,7 +13,7 @@ import (
 // logBenchDB is a file with n people in it, with or without a commit log.
 func logBenchDB(b *testing.B, n int, log bool) *siftdb.DataSource {
 	b.Helper()
-	db := must[*siftdb.DB](b)(siftdb.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), &siftdb.Options{Log: log}))
+	db := must[*siftdb.DB](b)(siftdb.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), &siftdb.Options{NoLog: !log}))
 	b.Cleanup(func() { db.Close() })
 	ds := must[*siftdb.DataSource](b)(db.Create(ctx, siftdb.DataSourceSpec{Name: "people"}))
 	must[siftdb.BulkResult](b)(ds.Append(ctx, people(n)))

@@ -205,7 +205,7 @@ type crashed struct {
 // say how.
 func (c *crashed) survived(path string, opts *siftdb.Options, acked []int64) (err error) {
 	merged := writerOptions()
-	merged.Log, merged.ReadOnly = opts.Log, opts.ReadOnly
+	merged.NoLog, merged.ReadOnly = opts.NoLog, opts.ReadOnly
 	db, err := siftdb.Open(ctx, path, merged)
 	if err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"github.com/siftdb/siftdb"
 )
 
-// keepLogs, where it is set, has all tests run with a commit log beside every file. Its value is
-// how many bytes of it may not be in the file; 0 is as many as ever.
+// keepLogs, where it is set, says how many bytes of the commit log beside every file may not be in
+// the file: 0 is as many as ever, and -1 that there is no log.
 const keepLogs = "SIFTDB_TEST_LOG"
 
 // TestMain makes sure that no goroutine is left when all databases are closed.

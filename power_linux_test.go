@@ -142,7 +142,7 @@ func TestPowerCut(t *testing.T) {
 				acked := told(d.powerOnce(path, time.Duration(5+rand.IntN(60))*time.Millisecond))
 				d.down()
 				d.up()
-				if err := c.survived(path, &siftdb.Options{Log: round%2 == 0, ReadOnly: round%3 == 2}, acked); err != nil {
+				if err := c.survived(path, &siftdb.Options{NoLog: round%2 == 1, ReadOnly: round%3 == 2}, acked); err != nil {
 					t.Fatalf("cut %d: %v", round, err)
 				}
 			}

@@ -15,7 +15,7 @@ import (
 func TestRecover(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "db")
-	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, &siftdb.Options{Log: true}))
+	db := must[*siftdb.DB](t)(siftdb.Open(ctx, path, nil))
 	table(t, db, "t", `{"n":1}`)
 	for name, lost := range map[string]bool{"all.db": false, "part.db": true} { // as a crash leaves them behind
 		copied := filepath.Join(dir, name)

@@ -16,7 +16,7 @@ import (
 func TestServeLog(t *testing.T) {
 	posix(t)
 	file := filepath.Join(t.TempDir(), "app.db")
-	s := start(t, "serve", "--addr", "127.0.0.1:0", "--db", file, "--log")
+	s := start(t, "serve", "--addr", "127.0.0.1:0", "--db", file)
 	s.must(s.token, "POST", "/v1/data-sources?organizationId=1", `{"name": "A", "entries": [{"n": 1}]}`)
 	written := 1
 	for range 5 {
@@ -36,7 +36,7 @@ func TestServeLog(t *testing.T) {
 	if _, err := os.Stat(log); err != nil {
 		t.Errorf("check takes the log away: %v", err)
 	}
-	s = start(t, "serve", "--addr", "127.0.0.1:0", "--db", file, "--log")
+	s = start(t, "serve", "--addr", "127.0.0.1:0", "--db", file)
 	s.must(s.token, "PUT", "/v1/data-sources/1/data", `{"n": 2}`)
 	written++
 	_ = s.stop(syscall.SIGKILL)
@@ -54,10 +54,10 @@ func TestRecover(t *testing.T) {
 	posix(t)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "app.db")
-	s := start(t, "serve", "--addr", "127.0.0.1:0", "--db", file, "--log")
+	s := start(t, "serve", "--addr", "127.0.0.1:0", "--db", file)
 	s.must(s.token, "POST", "/v1/data-sources?organizationId=1", `{"name": "A"}`)
 	_ = s.stop(syscall.SIGTERM)
-	s = start(t, "serve", "--addr", "127.0.0.1:0", "--db", file, "--log")
+	s = start(t, "serve", "--addr", "127.0.0.1:0", "--db", file)
 	s.must(s.token, "PUT", "/v1/data-sources/1/data", `{"n": 2}`)
 	_ = s.stop(syscall.SIGKILL)
 	recovered := func(code int, want ...string) {

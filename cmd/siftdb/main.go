@@ -1,6 +1,6 @@
 // Command siftdb serves a database over REST, looks after its file, and shows what it does.
 //
-//	siftdb serve [--addr 127.0.0.1:8080] [--db FILE [--log] | --memory] [--tokens FILE] [--media DIR] [--keys FILE]
+//	siftdb serve [--addr 127.0.0.1:8080] [--db FILE [--no-log] | --memory] [--tokens FILE] [--media DIR] [--keys FILE]
 //	siftdb demo  [--addr 127.0.0.1:8080]
 //	siftdb check | compact | rotate [--keys FILE] FILE
 //	siftdb recover FILE
@@ -23,9 +23,8 @@ const usage = `siftdb serves databases of siftdb, and looks after their files.
   siftdb serve [flags]   serve a database over REST
       --addr HOST:PORT   where to listen (127.0.0.1:8080); port 0 picks one
       --db FILE          the database file, which is made when there is none
-      --log              keeps a commit log beside the file, which makes single writes
-                         faster; one is of no use without the other until the command
-                         has ended
+      --no-log           keeps no commit log beside the file: single writes are slower,
+                         and what is written is in the file at once
       --memory           a database in memory, gone when the command ends; the default
       --tokens FILE      a JSON list of who may ask; without it one admin token is made
       --media DIR        where files are kept, for this database alone; without it they

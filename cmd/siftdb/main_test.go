@@ -334,7 +334,7 @@ func TestCommandLine(t *testing.T) {
 		{"serve --nonsense", 2, "nonsense"},
 		{"serve extra", 2, `what is "extra"`},
 		{"serve --db a --memory", 2, "exclude each other"},
-		{"serve --memory --log", 2, "--log needs --db"},
+		{"serve --memory --no-log", 2, "--no-log needs --db"},
 		{"serve --tokens " + filepath.Join(dir, "none.json"), 1, "none.json"},
 		{"serve --tokens " + bad, 1, "tokn"},
 		{"serve --db " + junk + " --addr 127.0.0.1:0", 1, "database"},

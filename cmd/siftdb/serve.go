@@ -22,7 +22,7 @@ import (
 // settings are the flags of serve.
 type settings struct {
 	addr, file, tokens, media, cors, keys string
-	memory, verbose, log                  bool
+	memory, verbose, noLog                bool
 	rate                                  int
 }
 
@@ -33,7 +33,7 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	flags.StringVar(&s.addr, "addr", "127.0.0.1:8080", "")
 	flags.StringVar(&s.file, "db", "", "")
 	flags.BoolVar(&s.memory, "memory", false, "")
-	flags.BoolVar(&s.log, "log", false, "")
+	flags.BoolVar(&s.noLog, "no-log", false, "")
 	flags.StringVar(&s.tokens, "tokens", "", "")
 	flags.StringVar(&s.media, "media", "", "")
 	flags.StringVar(&s.keys, "keys", "", "")
@@ -46,8 +46,8 @@ func serve(ctx context.Context, args []string, out, log io.Writer) error {
 	if s.file != "" && s.memory {
 		return fmt.Errorf("serve: --db and --memory exclude each other: %w", errUsage)
 	}
-	if s.log && s.file == "" {
-		return fmt.Errorf("serve: --log needs --db: %w", errUsage)
+	if s.noLog && s.file == "" {
+		return fmt.Errorf("serve: --no-log needs --db: %w", errUsage)
 	}
 	authenticator, err := s.authenticator(out)
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *settings) open(ctx context.Context, options *siftdb.Options) (*siftdb.D
 	if s.file == "" {
 		return siftdb.OpenMemory(options)
 	}
-	options.Log = s.log
+	options.NoLog = s.noLog
 	return siftdb.Open(ctx, s.file, options)
 }
 
