@@ -271,19 +271,22 @@ func (s *Store) freezeIdle() {
 	s.queue.pass()
 }
 
-// append makes a record durable, and its layer the active one. The caller has the lead.
-func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
-	err := s.needLog()
-	if err == nil {
-		err = s.recent.log.Append(record, reserve)
+// append makes what a group wrote durable, as a record of the log, and adds it to the active
+// layer, which is copied meanwhile. The caller has the lead.
+func (s *Store) append(l *logged) error {
+	made := make(chan *overlay.Layer, 1)
+	go func() { made <- l.next() }()
+	record := l.wrote.AppendTo(commitlog.Begin(s.recent.buffer))
+	if cap(record) <= keptBuffer {
+		s.recent.buffer = record
 	}
-	var unknown *commitlog.SyncError
-	switch {
-	case errors.As(err, &unknown):
-		s.frozen.Store(true)
-		return &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
-	case err != nil:
-		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
+	err := s.appendRecord(record, s.opts.logSizes().reserve)
+	next := <-made
+	if lacksRoom(err) && s.recent.log != nil && l.frees() {
+		err = s.appendRecord(record, 0)
+	}
+	if err != nil {
+		return err
 	}
 	first := s.recent.layers.Load() == nil
 	s.recent.publish(next)
@@ -295,6 +298,23 @@ func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error 
 		}
 	} else if first {
 		s.wakeKeeper() // to look at it again some time later
+	}
+	return nil
+}
+
+// appendRecord makes a record durable.
+func (s *Store) appendRecord(record []byte, reserve int64) error {
+	err := s.needLog()
+	if err == nil {
+		err = s.recent.log.Append(record, reserve)
+	}
+	var unknown *commitlog.SyncError
+	switch {
+	case errors.As(err, &unknown):
+		s.frozen.Store(true)
+		return &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
+	case err != nil:
+		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
 	}
 	return nil
 }
