@@ -22,6 +22,10 @@ type indexDef struct {
 	resolved *resolvedFields
 }
 
+func newIndexDef(number int64, def *index.Def) indexDef {
+	return indexDef{number, def, newResolvedFields(def)}
+}
+
 // resolvedFields is an index whose fields are resolved against the names of a data source. Since
 // that depends on nothing else where no field has a dot in its name, writes share it.
 type resolvedFields struct {
@@ -90,7 +94,7 @@ func readIndexDefs(r storage.Reader, id int64, head layout.Head) ([]indexDef, er
 		for _, f := range form.Fields {
 			def.Fields = append(def.Fields, index.Field(f))
 		}
-		list[i] = indexDef{s.Number, def, newResolvedFields(def)}
+		list[i] = newIndexDef(s.Number, def)
 	}
 	return list, nil
 }
