@@ -8,19 +8,17 @@ import (
 	"github.com/siftdb/siftdb/storage/internal/overlay"
 )
 
-// logged is the part of a group whose store has a log: what its calls wrote, as the record that
-// is to be. It is a layer of its own, which is small and shares nothing, so that a call costs no
-// copies; what of the active layer has to be copied is copied while the record is on its way.
+// logged is the part of a group whose store has a log: what its calls wrote, as the layer and
+// the record that are to be.
 type logged struct {
-	base   overlay.Base   // what the next function sees
-	active *overlay.Layer // before the group; nil when empty
-	wrote  *overlay.Layer // by the calls
-	made   *overlay.Layer // see next
+	base   overlay.Base // what the next function sees
+	next   *overlay.Layer
+	record []byte
 	sets   []*overlay.Set
-	bytes  int64 // about what the record is to hold
-	most   int64 // what it may
+	most   int64 // what a record may hold
+	weight int64 // of the active layer before
 	stuck  error // why the layers cannot be written into bbolt, though they should be
-	direct bool  // the sets go straight into bbolt; wrote is not to be used
+	direct bool  // the sets go straight into bbolt; next and record are not to be used
 }
 
 // beginLogged begins a group beside bbolt, on the state after the last one.
@@ -35,15 +33,20 @@ func (g *group) beginLogged() error {
 		return err
 	}
 	g.tx, g.reader = k.tx, &reader{tx: k.tx, buckets: k.buckets}
-	wrote := overlay.NewLayer()
-	g.logged = &logged{
-		base:  wrote.Over(l.over(base{g.reader})),
-		wrote: wrote,
-		most:  s.opts.logSizes().direct,
-		stuck: stuck,
-	}
+	next, below := overlay.NewLayer(), &layers{}
 	if l != nil {
-		g.logged.active = l.active
+		below.frozen = l.frozen
+		if l.active != nil {
+			next = l.active.Copy()
+		}
+	}
+	g.logged = &logged{
+		base:   next.Over(below.over(base{g.reader})),
+		next:   next,
+		record: commitlog.Begin(s.recent.buffer),
+		most:   s.opts.logSizes().direct,
+		weight: next.Weight(),
+		stuck:  stuck,
 	}
 	return nil
 }
@@ -58,11 +61,8 @@ func (g *group) base() overlay.Base {
 
 // full reports whether no more calls are to join.
 func (l *logged) full() bool {
-	return l != nil && (l.direct || l.bytes >= l.most)
+	return l != nil && (l.direct || int64(commitlog.Held(l.record)) >= l.most)
 }
-
-// keyBytes is about what a record takes for a key beside it and its value.
-const keyBytes = 4
 
 // add adds what a call wrote. Much of it is not worth writing twice: it goes into bbolt, and
 // nobody sees it before.
@@ -72,21 +72,8 @@ func (l *logged) add(set *overlay.Set) {
 		l.direct = true
 		return
 	}
-	l.wrote.Apply(set.Spaces())
-	l.bytes += set.Bytes() + keyBytes*int64(set.Keys())
-}
-
-// next returns what is to be the active layer.
-func (l *logged) next() *overlay.Layer {
-	if l.made != nil {
-		return l.made
-	}
-	l.made = overlay.NewLayer()
-	if l.active != nil {
-		l.made = l.active.Copy()
-	}
-	l.made.Apply(l.wrote.Spaces())
-	return l.made
+	l.next.Apply(set.Spaces())
+	l.record = set.AppendTo(l.record)
 }
 
 // keptBuffer is how large a buffer for records is used again.
@@ -96,20 +83,23 @@ const keptBuffer = 4 << 20
 func (g *group) commitLogged() error {
 	s, l := g.store, g.logged
 	g.abandon() // so that bbolt waits for no reader of this goroutine
-	if l.stuck != nil && !l.frees() {
-		return l.stuck
+	if cap(l.record) <= keptBuffer {
+		s.recent.buffer = l.record
 	}
-	if !l.direct {
-		if err := s.append(l); !lacksRoom(err) || s.frozen.Load() {
+	if frees := l.frees(); l.stuck != nil && !frees {
+		return l.stuck
+	} else if !l.direct {
+		reserve := s.opts.logSizes().reserve
+		if frees {
+			reserve = 0
+		}
+		err := s.append(l.record, l.next, reserve)
+		elsewhere := errors.Is(err, commitlog.ErrNoRoom) || notApplied(err) && errors.Is(err, storage.ErrFull)
+		if !elsewhere || s.frozen.Load() {
 			return err
 		}
 	}
 	return s.commitDirect(l.sets)
-}
-
-// lacksRoom reports whether err says that nothing was applied since there is no place for it.
-func lacksRoom(err error) bool {
-	return notApplied(err) && (errors.Is(err, storage.ErrFull) || errors.Is(err, commitlog.ErrNoRoom))
 }
 
 // frees reports whether the calls make what is to be written into bbolt less: that is done even
@@ -120,7 +110,7 @@ func (l *logged) frees() bool {
 	}
 	for _, set := range l.sets {
 		if !set.Deletes() {
-			return l.next().Weight() < l.active.Weight()
+			return l.next.Weight() < l.weight
 		}
 	}
 	return true

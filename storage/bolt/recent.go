@@ -271,39 +271,8 @@ func (s *Store) freezeIdle() {
 	s.queue.pass()
 }
 
-// append makes what a group wrote durable, as a record of the log, and adds it to the active
-// layer, which is copied meanwhile. The caller has the lead.
-func (s *Store) append(l *logged) error {
-	made := make(chan *overlay.Layer, 1)
-	go func() { made <- l.next() }()
-	record := l.wrote.AppendTo(commitlog.Begin(s.recent.buffer))
-	if cap(record) <= keptBuffer {
-		s.recent.buffer = record
-	}
-	err := s.appendRecord(record, s.opts.logSizes().reserve)
-	next := <-made
-	if lacksRoom(err) && s.recent.log != nil && l.frees() {
-		err = s.appendRecord(record, 0)
-	}
-	if err != nil {
-		return err
-	}
-	first := s.recent.layers.Load() == nil
-	s.recent.publish(next)
-	s.recent.sinceSize += int64(len(record))
-	limit := s.opts.logSizes().flush
-	if s.recent.sinceSize >= limit || next.Weight() >= limit {
-		if s.recent.get().frozen == nil && s.freeze() {
-			s.wakeKeeper()
-		}
-	} else if first {
-		s.wakeKeeper() // to look at it again some time later
-	}
-	return nil
-}
-
-// appendRecord makes a record durable.
-func (s *Store) appendRecord(record []byte, reserve int64) error {
+// append makes a record durable, and its layer the active one. The caller has the lead.
+func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
 	err := s.needLog()
 	if err == nil {
 		err = s.recent.log.Append(record, reserve)
@@ -315,6 +284,17 @@ func (s *Store) appendRecord(record []byte, reserve int64) error {
 		return &storage.CommitError{Outcome: storage.Unknown, Err: full(err)}
 	case err != nil:
 		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
+	}
+	first := s.recent.layers.Load() == nil
+	s.recent.publish(next)
+	s.recent.sinceSize += int64(len(record))
+	limit := s.opts.logSizes().flush
+	if s.recent.sinceSize >= limit || next.Weight() >= limit {
+		if s.recent.get().frozen == nil && s.freeze() {
+			s.wakeKeeper()
+		}
+	} else if first {
+		s.wakeKeeper() // to look at it again some time later
 	}
 	return nil
 }

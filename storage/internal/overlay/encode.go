@@ -13,14 +13,9 @@ import (
 // Bytes have their length before them; what can be nil has that plus one, or 0.
 
 // AppendTo appends the writes of the set to b, for Layer.Read.
-func (s *Set) AppendTo(b []byte) []byte { return appendSpaces(b, s.spaces) }
-
-// AppendTo appends the writes of the layer to b, for Read.
-func (l *Layer) AppendTo(b []byte) []byte { return appendSpaces(b, l.spaces) }
-
-func appendSpaces(b []byte, spaces []*Space) []byte {
-	b = binary.AppendUvarint(b, uint64(len(spaces)))
-	for _, sp := range spaces {
+func (s *Set) AppendTo(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s.spaces)))
+	for _, sp := range s.spaces {
 		b = appendBytes(b, []byte(sp.Name))
 		b = binary.AppendUvarint(b, uint64(len(sp.Deleted)))
 		for _, d := range sp.Deleted {
