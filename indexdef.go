@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"maps"
 	"strings"
+	"sync/atomic"
 
+	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/internal/index"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -15,6 +17,47 @@ import (
 type indexDef struct {
 	number int64
 	def    *index.Def
+	// resolved is what the writes before have found the fields to lead to; nil where each finds
+	// out for itself.
+	resolved *resolvedFields
+}
+
+func newIndexDef(number int64, def *index.Def) indexDef {
+	return indexDef{number, def, newResolvedFields(def)}
+}
+
+// resolvedFields is an index whose fields are resolved against the names of a data source. Since
+// that depends on nothing else where no field has a dot in its name, writes share it.
+type resolvedFields struct {
+	last atomic.Pointer[resolvedAt]
+}
+
+type resolvedAt struct {
+	names *document.Names
+	bound *index.Bound
+}
+
+// newResolvedFields returns what the writes to an index share, nil when they cannot.
+func newResolvedFields(def *index.Def) *resolvedFields {
+	for _, f := range def.Fields {
+		if strings.Contains(f.Name, ".") {
+			return nil
+		}
+	}
+	return new(resolvedFields)
+}
+
+// bind resolves the fields of an index.
+func (r *resolvedFields) bind(def *index.Def, src *source) *index.Bound {
+	if r == nil {
+		return def.Bind(src.schema())
+	}
+	if at := r.last.Load(); at != nil && at.names == src.names {
+		return at.bound
+	}
+	at := &resolvedAt{src.names, def.Bind(src.schema())}
+	r.last.Store(at)
+	return at.bound
 }
 
 // storedIndex is the form in which a definition is stored.
@@ -51,7 +94,7 @@ func readIndexDefs(r storage.Reader, id int64, head layout.Head) ([]indexDef, er
 		for _, f := range form.Fields {
 			def.Fields = append(def.Fields, index.Field(f))
 		}
-		list[i] = indexDef{s.Number, def}
+		list[i] = newIndexDef(s.Number, def)
 	}
 	return list, nil
 }
@@ -70,13 +113,16 @@ func writeIndexDef(w storage.Writer, id int64, d indexDef) error {
 }
 
 // index returns the definition of an index, nil when there is none.
-func (s *source) index(number int64) *index.Def {
+func (s *source) index(number int64) *index.Def { return s.indexDef(number).def }
+
+// indexDef is index with what goes with it.
+func (s *source) indexDef(number int64) indexDef {
 	for _, d := range s.indexes {
 		if d.number == number {
-			return d.def
+			return d
 		}
 	}
-	return nil
+	return indexDef{}
 }
 
 // frozen returns a copy that stays as it is when columns are added.

@@ -239,7 +239,7 @@ func (st *sourceTx) addIndex(def *index.Def) error {
 		return err
 	}
 	x.moved = true
-	return st.defineIndex(indexDef{k.state.Number, def})
+	return st.defineIndex(newIndexDef(k.state.Number, def))
 }
 
 // newIndex begins to keep an index under a new number.

@@ -36,6 +36,7 @@ type indexing struct {
 type keptIndex struct {
 	state  layout.IndexState
 	def    *index.Def
+	known  *resolvedFields // by the writes before
 	bound  *index.Bound
 	hasher *sealed.Hasher // nil when keys are stored as they are
 	was    *source        // whose columns its fields were found to lead to
@@ -65,11 +66,11 @@ func (st *sourceTx) indexes() (*indexing, error) {
 		if state.Phase == layout.IndexDropped {
 			continue
 		}
-		def := st.src.index(state.Number)
-		if def == nil {
+		d := st.src.indexDef(state.Number)
+		if d.def == nil {
 			return nil, lostIndex(st.id, state.Number)
 		}
-		k := &keptIndex{state: state, def: def, was: st.was}
+		k := &keptIndex{state: state, def: d.def, known: d.resolved, was: st.was}
 		if k.hasher, err = st.t.db.indexHasher(st.t.w, st.id, state.Cipher); err != nil {
 			return nil, err
 		}
@@ -95,7 +96,7 @@ func (db *DB) indexHasher(r storage.Reader, source int64, cipher byte) (*sealed.
 func (x *indexing) bind(src *source) {
 	for _, k := range x.kept {
 		if k.bound == nil || x.names != src.names {
-			k.bound = k.def.Bind(src.schema())
+			k.bound = k.known.bind(k.def, src)
 		}
 	}
 	x.names = src.names

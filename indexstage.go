@@ -65,7 +65,7 @@ func (st *sourceTx) swapIndexes() error {
 		}
 	}
 	for _, k := range x.kept {
-		if err := st.defineIndex(indexDef{k.state.Number, k.def}); err != nil {
+		if err := st.defineIndex(newIndexDef(k.state.Number, k.def)); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,16 @@ func (c *crashing) Close() error {
 	return c.Store.Close()
 }
 
+// withLog opens a store that has its log already, as it has after its first commit.
+func withLog(t testing.TB, path string, o Options) *Store {
+	t.Helper()
+	s := openStore(t, path, o)
+	if err := s.needLog(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // crashed is a folder in which a store with a log has been left behind, with keys in the log.
 func crashed(t testing.TB) (path string) {
 	t.Helper()
@@ -76,10 +86,10 @@ func TestLogIsGoneAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
 	for i := range 3 {
 		s := openStore(t, path, Options{Log: i < 2})
+		mustPut(t, s, fmt.Sprint(i), "1")
 		if _, err := os.Stat(path + logSuffix); (err == nil) != (i < 2) {
 			t.Errorf("round %d: the log: %v", i, err)
 		}
-		mustPut(t, s, fmt.Sprint(i), "1")
 		list, err := s.Keyspaces()
 		if err != nil || len(list) != 1 || list[0] != rows {
 			t.Errorf("round %d: keyspaces %v, %v", i, list, err)
@@ -212,7 +222,7 @@ func TestForeignLog(t *testing.T) {
 // the file was finished.
 func TestLeftoverLog(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "db")
-	fresh := openStore(t, empty, Options{Log: true})
+	fresh := withLog(t, empty, Options{Log: true})
 	for _, name := range []string{"of this file", "never used"} {
 		for _, o := range []Options{{ReadOnly: true}, {Log: true}, {}} {
 			path := crashed(t)
@@ -293,7 +303,7 @@ func TestLogRights(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	openStore(t, path, Options{Log: true})
+	withLog(t, path, Options{Log: true})
 	file, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)

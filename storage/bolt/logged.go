@@ -94,7 +94,8 @@ func (g *group) commitLogged() error {
 			reserve = 0
 		}
 		err := s.append(l.record, l.next, reserve)
-		if !errors.Is(err, commitlog.ErrNoRoom) && !(notApplied(err) && errors.Is(err, storage.ErrFull)) {
+		elsewhere := errors.Is(err, commitlog.ErrNoRoom) || notApplied(err) && errors.Is(err, storage.ErrFull)
+		if !elsewhere || s.frozen.Load() {
 			return err
 		}
 	}
@@ -127,14 +128,15 @@ func (s *Store) commitDirect(sets []*overlay.Set) error {
 	if err != nil {
 		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
 	}
-	next := commitlog.First(s.recent.log.Head().Seq)
 	r := &reader{tx: tx}
 	for i := 0; i < len(sets) && err == nil; i++ {
 		err = r.apply(sets[i].Spaces())
 	}
 	r.close()
-	if err == nil {
-		err = putMark(tx, mark{open: true, id: s.recent.log.ID(), next: next})
+	log, next := s.recent.log, commitlog.Position{}
+	if err == nil && log != nil {
+		next = commitlog.First(log.Head().Seq)
+		err = putMark(tx, mark{open: true, id: log.ID(), next: next})
 	}
 	if err != nil {
 		s.abandon(tx)
@@ -143,6 +145,8 @@ func (s *Store) commitDirect(sets []*overlay.Set) error {
 	if err := s.commit(tx); err != nil {
 		return err
 	}
-	s.recent.log.Restart(next)
+	if log != nil {
+		log.Restart(next)
+	}
 	return nil
 }

@@ -77,18 +77,26 @@ func (m *logModel) write() {
 		}
 		return nil
 	}
-	before := m.s.recent.log.Head()
+	before := m.head()
 	if err := errors.Join(m.s.Update(background, write), m.model.Update(background, write)); err != nil {
 		m.t.Fatal(m.name, err)
 	}
 	m.was, m.is = m.is, dump(m.t, m.model)
 	m.last = [2]commitlog.Position{}
-	if head := m.s.recent.log.Head(); head.Seq == before.Seq+1 && head.Offset > before.Offset {
+	if head := m.head(); head.Seq == before.Seq+1 && head.Offset > before.Offset {
 		m.last = [2]commitlog.Position{before, head}
 		m.seen["logged"]++
 	} else if puts > 0 {
 		m.seen["direct"]++
 	}
+}
+
+// head is where the next record of the log goes, which may be the first one.
+func (m *logModel) head() commitlog.Position {
+	if m.s.recent.log == nil {
+		return commitlog.First(1)
+	}
+	return m.s.recent.log.Head()
 }
 
 // flush writes the frozen layer into bbolt.

@@ -40,12 +40,12 @@ func (f *spy) WriteAt(b []byte, at int64) (int, error) {
 	return f.File.WriteAt(b, at)
 }
 
-// spied opens a store whose log is seen by a spy.
+// spied opens a store whose log, which it has already, is seen by a spy.
 func spied(t testing.TB, sizes *logSizes) (*Store, *spy, string) {
 	t.Helper()
 	f := &spy{}
 	path := filepath.Join(t.TempDir(), "db")
-	s := openStore(t, path, Options{Log: true, sizes: sizes, wrapLog: func(file commitlog.File) commitlog.File {
+	s := withLog(t, path, Options{Log: true, sizes: sizes, wrapLog: func(file commitlog.File) commitlog.File {
 		f.File = file
 		return f
 	}})

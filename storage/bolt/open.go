@@ -41,7 +41,8 @@ type Options struct {
 	// more than 800 ms is taken as that.
 	LockTimeout time.Duration
 
-	// Log keeps a log beside the file, at its path with ".siftdb-log" behind it. What an
+	// Log keeps a log beside the file, at its path with ".siftdb-log" behind it, from the first
+	// commit on. What an
 	// Update writes is durable when the log has it, which takes one wait for the disk and a
 	// write in one place; the file gets it later, from a goroutine that ends with Close. Then
 	// the log is removed. Until then, and after a crash, the file is of no use without it: who

@@ -55,8 +55,8 @@ func (s *Store) logOptions() commitlog.Options {
 	return commitlog.Options{Most: s.opts.logSizes().most, NoSync: s.opts.NoSync, Wrap: s.opts.wrapLog}
 }
 
-// openLog takes over what the log of the file holds, where there is one, and gives the file a
-// log, where it is to have one.
+// openLog takes over what the log of the file holds, where there is one. A file that is to have
+// one gets it with its first commit, from needLog: who only reads waits for none.
 //
 // What was replayed is written into bbolt at once: the system may have kept a record for
 // reading that the disk refused, and what comes behind it must not depend on that.
@@ -68,8 +68,8 @@ func (s *Store) openLog() error {
 	}
 	if known && m.open {
 		err = s.replay(m)
-	} else if err = s.settleLog(m, known); err == nil && s.opts.Log && !s.opts.ReadOnly {
-		err = s.beginLog()
+	} else {
+		err = s.settleLog(m, known)
 	}
 	if err != nil || s.opts.ReadOnly {
 		return err
@@ -77,7 +77,7 @@ func (s *Store) openLog() error {
 	if !s.opts.Log {
 		return s.endLog()
 	}
-	if s.opts.logSizes().idle >= 0 {
+	if s.recent.log != nil {
 		s.startKeeper()
 	}
 	return nil
@@ -146,31 +146,50 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// beginLog makes a log, and then says in the file that there is one.
-func (s *Store) beginLog() error {
-	info, err := s.file.Stat()
-	if err != nil {
-		return err
+// needLog gives the file a log, where it has none yet. The caller has the lead. After an error
+// there is none, and the next commit tries again.
+func (s *Store) needLog() error {
+	if s.recent.log != nil {
+		return nil
 	}
-	made := s.path + newLogSuffix
-	takeRights := func(f *os.File) error { return takeRights(f, info) }
-	if err := commitlog.Create(made, takeRights, s.logOptions()); err != nil {
-		return err
-	}
-	if err := os.Rename(made, s.recent.path); err != nil {
-		return errors.Join(err, removeIfThere(made))
-	}
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
-		return err
-	}
-	log, err := commitlog.Open(s.recent.path, false, s.logOptions())
+	log, err := s.makeLog()
 	if err != nil {
 		return err
 	}
 	first := commitlog.First(1)
 	log.Restart(first)
+	if err := s.writeMark(mark{open: true, id: log.ID(), next: first}); err != nil {
+		err = errors.Join(err, log.Close())
+		if !s.frozen.Load() { // then the file may say that it has a log
+			err = errors.Join(err, removeIfThere(s.recent.path))
+		}
+		return err
+	}
+	s.begins.Lock()
 	s.recent.log = log
-	return s.writeMark(mark{open: true, id: log.ID(), next: first})
+	s.begins.Unlock()
+	s.startKeeper()
+	return nil
+}
+
+// makeLog makes an empty log, durably.
+func (s *Store) makeLog() (*commitlog.Log, error) {
+	info, err := s.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	made := s.path + newLogSuffix
+	takeRights := func(f *os.File) error { return takeRights(f, info) }
+	if err := commitlog.Create(made, takeRights, s.logOptions()); err != nil {
+		return nil, err
+	}
+	if err := os.Rename(made, s.recent.path); err != nil {
+		return nil, errors.Join(err, removeIfThere(made))
+	}
+	if err := syncDir(filepath.Dir(s.path)); err != nil {
+		return nil, err
+	}
+	return commitlog.Open(s.recent.path, false, s.logOptions())
 }
 
 // endLog says in the file that it has all that is in its log, and removes that.

@@ -264,7 +264,7 @@ func failPower(t *testing.T, seed uint64, lazy bool) *power {
 	p := &power{t: t, path: filepath.Join(t.TempDir(), "db"), r: rand.New(rand.NewPCG(seed, 3)), cuts: map[string]int{}}
 	sizes := tinySizes
 	sizes.flush, sizes.most = 16<<10, 256<<10
-	p.s = openStore(t, p.path, Options{Log: true, NoSync: false, sizes: &sizes, wrapLog: func(file commitlog.File) commitlog.File {
+	p.s = withLog(t, p.path, Options{Log: true, NoSync: false, sizes: &sizes, wrapLog: func(file commitlog.File) commitlog.File {
 		raw, err := os.ReadFile(filepath.Join(filepath.Dir(p.path), "db"+logSuffix))
 		if err != nil {
 			raw = nil // it is being made, and named later

@@ -20,7 +20,7 @@ import (
 // what is in the frozen layer, or older: what a View finds there that is also in its layers
 // is the same.
 type recent struct {
-	log    *commitlog.Log // nil when there is none; opened for reading it is closed again
+	log    *commitlog.Log // nil when there is none; the leader's, who sets it while holding begins
 	path   string         // of the log
 	layers atomic.Pointer[layers]
 
@@ -211,6 +211,9 @@ func (s *Store) makeRoom() error {
 
 // startKeeper starts what writes layers into bbolt beside the commits.
 func (s *Store) startKeeper() {
+	if s.opts.logSizes().idle < 0 {
+		return
+	}
 	s.recent.wake, s.recent.stop, s.recent.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
 	go s.keep()
 }
@@ -270,7 +273,10 @@ func (s *Store) freezeIdle() {
 
 // append makes a record durable, and its layer the active one. The caller has the lead.
 func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
-	err := s.recent.log.Append(record, reserve)
+	err := s.needLog()
+	if err == nil {
+		err = s.recent.log.Append(record, reserve)
+	}
 	var unknown *commitlog.SyncError
 	switch {
 	case errors.As(err, &unknown):
@@ -295,7 +301,10 @@ func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error 
 
 // settleLayers writes the layers into bbolt, if it can, and returns the size of the log.
 func (s *Store) settleLayers() int64 {
-	if s.recent.log == nil {
+	s.begins.Lock()
+	log := s.recent.log
+	s.begins.Unlock()
+	if log == nil {
 		return 0
 	}
 	if s.recent.layers.Load() != nil {
@@ -305,7 +314,7 @@ func (s *Store) settleLayers() int64 {
 		s.recent.flushing.Unlock()
 		s.queue.pass()
 	}
-	return s.recent.log.Size()
+	return log.Size()
 }
 
 // lead waits for the lead, which the caller has to pass on.

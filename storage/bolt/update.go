@@ -135,7 +135,7 @@ func (g *group) begin() error {
 	if g.store.frozen.Load() {
 		return storage.ErrReadOnly
 	}
-	if g.store.recent.log != nil {
+	if g.store.opts.Log {
 		return g.beginLogged()
 	}
 	tx, err := g.store.begin(true)
