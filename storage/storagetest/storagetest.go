@@ -67,6 +67,7 @@ var tests = []struct {
 	{"ScanOrder", testScanOrder},
 	{"ScanBounds", testScanBounds},
 	{"ScanUnderWrites", testScanUnderWrites},
+	{"Skip", testSkip},
 	{"DeleteRange", testDeleteRange},
 	{"DeleteRangeLarge", testDeleteRangeLarge},
 	{"OwnWrites", testOwnWrites},
