@@ -7,6 +7,37 @@ import (
 	"github.com/siftdb/siftdb/storage"
 )
 
+// testSeek finds keys, and holds them against those of a cursor. It is for engines that can.
+func testSeek(t *testing.T, e Engine) {
+	s := open(t, e)
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for range 4 {
+		s.view(func(r reader) {
+			seeker, ok := r.Reader.(storage.Seeker)
+			if !ok {
+				t.Skip("readers of the engine cannot seek")
+			}
+			for range 300 {
+				from := []byte(key(rnd.IntN(2100)))
+				if rnd.IntN(3) == 0 {
+					from = from[:rnd.IntN(len(from))]
+				}
+				k, v, ok, err := seeker.Seek(ks, from)
+				wk, wv, wok := r.Scan(ks, from, nil, false).Next()
+				if err != nil || ok != wok || string(k) != string(wk) || string(v) != string(wv) {
+					t.Fatalf("from %q: %q %q %v %v, want %q %q %v", from, k, v, ok, err, wk, wv, wok)
+				}
+			}
+		})
+		s.update(func(w writer) {
+			for range 200 {
+				w.set(key(rnd.IntN(2000)), "value")
+				w.delete(key(rnd.IntN(2000)))
+			}
+		})
+	}
+}
+
 // testSkip walks with random skips, and holds what comes against a cursor of its own for each. It
 // is for engines whose cursors can skip.
 func testSkip(t *testing.T, e Engine) {

@@ -68,6 +68,7 @@ var tests = []struct {
 	{"ScanBounds", testScanBounds},
 	{"ScanUnderWrites", testScanUnderWrites},
 	{"Skip", testSkip},
+	{"Seek", testSeek},
 	{"DeleteRange", testDeleteRange},
 	{"DeleteRangeLarge", testDeleteRangeLarge},
 	{"OwnWrites", testOwnWrites},
