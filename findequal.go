@@ -1,6 +1,7 @@
 package siftdb
 
 import (
+	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/internal/sealed"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
@@ -52,58 +54,108 @@ func (ds *DataSource) findEqual(ctx context.Context, q *Query) (entries []*Entry
 	if !ok {
 		return nil, false
 	}
-	most := equalMost
+	e := &equalRead{ds: ds, name: name, text: text, most: equalMost}
 	if q.Limit != nil {
-		most = min(most, *q.Limit)
+		e.most = min(e.most, *q.Limit)
+		e.limited = *q.Limit <= e.most
 	}
-	err := ds.db.view(ctx, func(r storage.Reader) (err error) {
-		entries, ok, err = ds.equalIn(r, name, text, most, q.Limit != nil && *q.Limit <= most)
-		return err
-	})
-	return entries, ok && err == nil
+	if err := ds.db.view(ctx, e.read); err != nil || !e.ok {
+		return nil, false
+	}
+	if e.entries == nil {
+		e.entries = []*Entry{}
+	}
+	return e.entries, true
 }
 
-// equalIn returns the first entries whose field equals a text, at most so many. ok is false when
-// they cannot be told, or when there are more and they are not all that is wanted.
-func (ds *DataSource) equalIn(r storage.Reader, name, text string, most int, limited bool) (entries []*Entry, ok bool, err error) {
+// equalRead is one answer the short way: the first entries whose field equals a text, at most so
+// many.
+type equalRead struct {
+	ds         *DataSource
+	name, text string
+	most       int
+	limited    bool // no more are wanted
+
+	entries []*Entry
+	ok      bool // false when they cannot be told, or when there are more that are wanted
+
+	rec layout.Record
+	key [128]byte
+}
+
+// read makes the answer in one transaction.
+func (e *equalRead) read(r storage.Reader) error {
+	e.entries, e.ok = nil, false
+	ds := e.ds
 	head, src, err := ds.load(r, false)
 	if err != nil || head.Ordered > 0 || head.Indexes == "" { // entries come by their ids
-		return nil, false, err
+		return err
 	}
 	known, err := ds.db.catalog.boundIndexes(src, head.Indexes)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	i := known.equal.find(known, name)
+	i := known.equal.find(known, e.name)
 	if i < 0 {
-		return nil, false, nil
+		return nil
 	}
 	s := &known.states.List[i]
-	var room [96]byte
-	key, ok := known.bound[i].AppendTextKey(room[:0], text, statsOf(s.Counts))
+	prefix := layout.AppendIndexPrefix(e.key[:0], ds.id, s.Number)
+	at := len(prefix)
+	key, ok := known.bound[i].AppendTextKey(prefix, e.text, statsOf(s.Counts))
 	if !ok {
-		return nil, false, nil
+		return nil
+	}
+	if e.limited && e.most == 1 && s.Cipher == 0 {
+		if done, err := e.first(r, key, &head, src); done || err != nil {
+			return err
+		}
 	}
 	x := readIndex{number: s.Number, source: ds.id, end: head.NextID}
 	if x.hasher, err = ds.db.indexHasher(r, ds.id, s.Cipher); err != nil {
-		return nil, false, err
+		return err
 	}
-	entries = make([]*Entry, 0, 1)
-	c := x.equal(r, key)
+	c := x.equal(r, key[at:])
 	for _, id, more := c.Next(); more; _, id, more = c.Next() {
-		if len(entries) == most {
-			return nil, false, nil // of those that are all wanted
+		if len(e.entries) == e.most {
+			return nil // of those that are all wanted
 		}
-		var rec layout.Record
-		if ok, err := history.Now(r, ds.id, id, head.Last, &rec); err != nil || !ok {
-			return nil, false, err
+		if ok, err := e.add(r, id, &head, src); !ok {
+			return err
 		}
-		entries = append(entries, newEntry(ds.id, src.names, &rec))
-		if limited && len(entries) == most {
+		if e.limited && len(e.entries) == e.most {
 			break
 		}
 	}
-	return entries, true, c.Err()
+	e.ok = true
+	return c.Err()
+}
+
+// first reads the first entry under a whole key without a cursor, if there is one; done is false
+// when that cannot be told.
+func (e *equalRead) first(r storage.Reader, key []byte, head *layout.Head, src *source) (done bool, err error) {
+	stored, value, ok, can, err := sealed.Seek(r, layout.Index, key)
+	if err != nil || !can || len(value) > 0 {
+		return false, err
+	}
+	if e.ok = true; !ok || !bytes.HasPrefix(stored, key) {
+		return true, nil
+	}
+	_, _, id, ok := layout.IndexParts(stored)
+	if e.ok = ok && id < head.NextID; !e.ok {
+		return false, nil
+	}
+	e.ok, err = e.add(r, id, head, src)
+	return true, err
+}
+
+// add reads an entry; false when it is not there.
+func (e *equalRead) add(r storage.Reader, id int64, head *layout.Head, src *source) (bool, error) {
+	if ok, err := history.Now(r, e.ds.id, id, head.Last, &e.rec); err != nil || !ok {
+		return false, err
+	}
+	e.entries = append(e.entries, newEntry(e.ds.id, src.names, &e.rec))
+	return true, nil
 }
 
 // equalNames remembers, for the indexes of a data source, by which one of them a name is looked

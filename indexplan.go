@@ -221,7 +221,7 @@ type proposals struct {
 	exact  bool // those that have not moved match
 	listed bool // those that have not moved are there
 	next   int
-	kept   []*layout.Record // of the first places, what was read of them before; nil is nothing
+	kept   []keptRecord // of the first places, what was read of them before
 }
 
 // narrow makes the reading look at what indexes propose instead of all entries, where that is
@@ -331,11 +331,11 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 		at := c.next
 		id := c.places[at].id
 		c.next++
-		if at < len(c.kept) && c.kept[at] != nil {
+		if k := c.keptAt(at); k != nil {
 			more := true
 			var err error
-			if known := c.kept[at]; known != unwanted {
-				more, err = visit(known, query.Yes)
+			if k.state != keptUnwanted {
+				more, err = visit(&k.rec, c.verdictOf(k, rd.scan))
 			}
 			if err != nil || !more || b.spent() {
 				return false, err

@@ -192,6 +192,7 @@ func (run *joinRun) scan(ctx context.Context) error {
 	if done, err := run.byColumns(ctx); done || err != nil {
 		return err
 	}
+	run.rd.readAhead(ctx)
 	for done := false; !done; {
 		err := run.rd.slice(ctx, func(r storage.Reader) (err error) {
 			if err := run.narrowOnce(r); err != nil {

@@ -83,20 +83,20 @@ func Decimal(v document.Value) (f float64, ok bool) { return decimalOf(v) }
 
 // MatchText returns the text that a key of AppendMatchKey stands for; ok is false for the key of a
 // boolean. A number has the key of its text, too: AppendTextKey takes no text of a number.
-func MatchText(key []byte) (text string, ok bool) {
+func MatchText(key string) (text string, ok bool) {
 	if len(key) == 0 || key[0] != 't' {
 		return "", false
 	}
-	return string(key[1:]), true
+	return key[1:], true
 }
 
 // MatchBounds returns bounds of the scalars that have a key of AppendMatchKey.
-func MatchBounds(key []byte) Bounds {
+func MatchBounds(key string) Bounds {
 	b := Bounds{Exact: true}
 	if len(key) == 0 {
 		return b
 	}
-	text := string(key[1:])
+	text := key[1:]
 	if key[0] == 'b' {
 		b.Values = []Range{pointOf(text == "1")}
 		return b

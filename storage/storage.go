@@ -87,6 +87,25 @@ type Cursor interface {
 	Err() error
 }
 
+// Seeker is implemented by Readers that find a key without a cursor, which costs less.
+type Seeker interface {
+	// Seek returns the first key of a keyspace at or above from, and its value. ok is false
+	// where there is none, and after an error. What is said of bytes at Reader holds.
+	Seek(ks Keyspace, from []byte) (key, value []byte, ok bool, err error)
+}
+
+// Skipper is implemented by cursors that can pass over keys. One cursor that skips from key to key,
+// in the order of its walk, costs less than a cursor for each.
+type Skipper interface {
+	Cursor
+
+	// Skip leaves out what lies before key in the direction of the walk: the next key is the
+	// first at or above it, or in reverse the last below it, within the bounds of the cursor.
+	// The walk must not have come further than that. The key must not be modified before the
+	// next call of Skip.
+	Skip(key []byte)
+}
+
 // Writer is a Reader that sees its own writes, and takes more.
 type Writer interface {
 	Reader

@@ -144,7 +144,8 @@ func (d *structDecoder) document(v Value, p unsafe.Pointer, depth int) *FieldErr
 // object stores an object with its names in it.
 func (d *structDecoder) object(v Value, p unsafe.Pointer, depth int) *FieldError {
 	next := 0
-	for k := walk(v.raw, nil); k.next(); {
+	k := walk(v.raw, nil)
+	for k.next() {
 		to := d.find(k.name, &next)
 		if to == nil || len(k.value) == 0 {
 			continue

@@ -271,7 +271,8 @@ func (x Value) Fields() iter.Seq2[string, Value] {
 			if x.Kind() != Object {
 				return
 			}
-			for k := walk(x.raw, x.Names()); k.next(); {
+			k := walk(x.raw, x.Names())
+			for k.next() {
 				if !yield(k.name, nested(k.value)) {
 					return
 				}
@@ -311,7 +312,8 @@ func (x Value) Items() iter.Seq[Value] {
 		if x.Kind() != Array {
 			return
 		}
-		for k := walk(x.raw, nil); k.next(); {
+		k := walk(x.raw, nil)
+		for k.next() {
 			if !yield(nested(k.value)) {
 				return
 			}

@@ -45,6 +45,40 @@ func TestGoDataHeld(t *testing.T) {
 	}
 }
 
+// TestGoTextsShareMemory: the texts of a small object are put into interfaces several at a time,
+// however they lie in lists and objects, and are still each their own.
+func TestGoTextsShareMemory(t *testing.T) {
+	for n := range 40 {
+		var b strings.Builder
+		b.WriteString(`{"list":[`)
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `"text %d",{"a":"in %d","b":%d,"c":["%d",null,%d.5]}`, i, i, i, i, i)
+		}
+		b.WriteString(`],"last":"one"}`)
+		v, err := Parse([]byte(b.String()), Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want any
+		if err := json.Unmarshal([]byte(b.String()), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := v.Go(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%d texts: got %v, want %v", n, got, want)
+		}
+	}
+	v, err := Parse([]byte(`{"a":"1","b":"2","c":"3","d":"4","e":"5","f":"6","g":"7","h":"8"}`), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _ = v.Go() }); n > 5 && !raceEnabled {
+		t.Errorf("eight texts take %v allocations", n)
+	}
+}
+
 // randomObject makes JSON text of about so many bytes.
 func randomObject(r *rand.Rand, size int) string {
 	var b strings.Builder

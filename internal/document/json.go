@@ -57,7 +57,8 @@ func appendArray(dst []byte, v Value, depth int) []byte {
 			dst = append(appendJSON(dst, Of(e), depth+1), ',')
 		}
 	} else {
-		for k := walk(v.raw, nil); k.next(); {
+		k := walk(v.raw, nil)
+		for k.next() {
 			dst = append(appendJSON(dst, nested(k.value), depth+1), ',')
 		}
 	}
@@ -68,7 +69,8 @@ func appendObject(dst []byte, v Value, depth int) []byte {
 	dst = append(dst, '{')
 	start := len(dst)
 	if v.raw != nil {
-		for k := walk(v.raw, v.Names()); k.next(); {
+		k := walk(v.raw, v.Names())
+		for k.next() {
 			dst = appendField(dst, k.name, nested(k.value), depth)
 		}
 		return closeText(dst, start, '}')

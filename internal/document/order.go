@@ -212,7 +212,8 @@ type field struct {
 // fieldsIn appends the fields of an object from either source that are there.
 func fieldsIn(v Value, dst []field) []field {
 	if v.raw != nil {
-		for k := walk(v.raw, v.Names()); k.next(); {
+		k := walk(v.raw, v.Names())
+		for k.next() {
 			if len(k.value) > 0 {
 				dst = append(dst, field{k.name, Value{raw: k.value}})
 			}

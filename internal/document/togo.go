@@ -2,8 +2,10 @@ package document
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"iter"
+	"math"
 	"strings"
 )
 
@@ -22,16 +24,29 @@ const shareBytes = 4 << 10
 
 // goMaker makes Go data of one value.
 type goMaker struct {
-	shared bool // texts point into a copy of the value that nobody else has
+	shared bool     // texts point into a copy of the value that nobody else has
+	texts  *goTexts // where it is shared
 }
 
 // Go returns the value as plain Go data; see ToGo.
 func (x Value) Go() any {
-	var m goMaker
 	if n := len(x.raw); n > 0 && n <= shareBytes && x.raw[0] >= tagArray {
-		x.raw, m.shared = bytes.Clone(x.raw), true
+		return x.goShared()
 	}
+	var m goMaker
 	return m.value(x, 0)
+}
+
+// goShared is Go for a small array or object.
+func (x Value) goShared() any {
+	var texts goTexts
+	m := goMaker{shared: true, texts: &texts}
+	x.raw = bytes.Clone(x.raw)
+	made := m.value(x, 0)
+	if texts.n > 0 {
+		texts.flush()
+	}
+	return made
 }
 
 func (g *goMaker) value(v Value, depth int) any {
@@ -47,14 +62,18 @@ func (g *goMaker) value(v Value, depth int) any {
 		return strings.Clone(v.Str())
 	case Array:
 		list := make([]any, 0, v.Len())
-		for it := itemsOf(v); ; {
+		it := itemsOf(v)
+		for {
 			e, ok := it.next()
-			if !ok {
+			switch {
+			case !ok:
 				return list
-			}
-			if e.raw != nil {
+			case g.shared && len(list) < cap(list) && len(e.raw) > 0 && e.raw[0] == tagString:
+				list = append(list, nil)
+				g.texts.item(&list[len(list)-1], text(e.raw[1:]))
+			case e.raw != nil:
 				list = append(list, g.stored(e.raw, depth+1))
-			} else {
+			default:
 				list = append(list, g.value(e, depth+1))
 			}
 		}
@@ -72,18 +91,44 @@ func (g *goMaker) value(v Value, depth int) any {
 	return nil
 }
 
-// fields puts the fields of a stored object into a map.
+// fields puts the fields of a stored object into a map. It is what a walker does, without one: the
+// fields of a result are walked more often than anything else.
 func (g *goMaker) fields(m map[string]any, v Value, depth int) {
-	isDoc := v.raw[0] == tagDoc
-	for k := walk(v.raw, v.Names()); k.next(); {
-		if len(k.value) == 0 {
+	raw, names := v.raw, v.Names()
+	isDoc, pos := raw[0] == tagDoc, 0
+	f, _ := readFooter(raw)
+	for i := range f.count {
+		end := int(readUint(raw, f.offs+i*f.width, f.width))
+		if end < pos || end > f.offs-1 {
+			return
+		}
+		value := raw[1+pos : 1+end : 1+end]
+		pos = end
+		name, col := "", inlineCol
+		if isDoc {
+			col = int(f.col(raw, i))
+		}
+		switch {
+		case col == inlineCol:
+			key, rest, ok := splitName(value)
+			if !ok {
+				continue
+			}
+			if name, value = text(key), rest; !g.shared {
+				name = strings.Clone(name)
+			}
+		case col >= names.Len():
 			continue
+		default:
+			name = names.list[col]
 		}
-		name := k.name
-		if !g.shared && (!isDoc || k.col == inlineCol) {
-			name = strings.Clone(name)
+		switch {
+		case len(value) == 0:
+		case g.shared && value[0] == tagString:
+			g.texts.field(m, name, text(value[1:]))
+		default:
+			m[name] = g.stored(value, depth+1)
 		}
-		m[name] = g.stored(k.value, depth+1)
 	}
 }
 
@@ -100,6 +145,10 @@ func (g *goMaker) stored(raw []byte, depth int) any {
 		return string(raw[1:])
 	case tagInt:
 		return intToGo(readInt(raw[1:]))
+	case tagFloat:
+		if len(raw) >= numberHead {
+			return math.Float64frombits(binary.LittleEndian.Uint64(raw[1:]))
+		}
 	}
 	return g.value(Value{raw: raw}, depth)
 }
@@ -132,7 +181,8 @@ func (x Value) keptFields() iter.Seq2[string, Value] {
 			}
 			return
 		}
-		for k := walk(x.raw, x.Names()); k.next(); {
+		k := walk(x.raw, x.Names())
+		for k.next() {
 			if len(k.value) == 0 {
 				continue
 			}

@@ -375,7 +375,8 @@ func (w *writer) copyValue(v Value, asDoc bool) fault {
 	if f := w.open(tag); f != noFault {
 		return f
 	}
-	for k := walk(v.raw, v.Names()); k.next(); {
+	k := walk(v.raw, v.Names())
+	for k.next() {
 		if len(k.value) == 0 {
 			continue
 		}

@@ -28,7 +28,11 @@ func Now(r storage.Reader, source, id, last int64, rec *layout.Record) (bool, er
 // StateAt sets rec to the state of an entry after commit c and reports whether it
 // existed then. The record's bytes are the store's.
 func StateAt(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, error) {
-	key := layout.EntryKey(source, id)
+	return StateUnder(r, layout.EntryKey(source, id), c, rec)
+}
+
+// StateUnder is StateAt for whoever has the key of the entry.
+func StateUnder(r storage.Reader, key []byte, c int64, rec *layout.Record) (bool, error) {
 	value, err := r.Get(layout.Entries, key)
 	if err != nil {
 		return false, err
@@ -43,7 +47,7 @@ func StateAt(r storage.Reader, source, id, c int64, rec *layout.Record) (bool, e
 	}
 	// Touched since c, or gone: only an image can tell, and an entry that was
 	// touched but has none was born after c.
-	found, err := ImageAfter(r, source, id, c, rec)
+	found, err := ImageAfter(r, layout.EntrySource(key), layout.EntryID(key), c, rec)
 	return found && rec.Born <= c, err
 }
 

@@ -179,6 +179,14 @@ func EntryID(key []byte) int64 {
 	return int64(binary.BigEndian.Uint64(key[4:]))
 }
 
+// EntrySource returns the data source in an entry key.
+func EntrySource(key []byte) int64 {
+	if len(key) < EntrySize {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint32(key))
+}
+
 // EntryRange holds the entries of a data source with ids of at least from.
 func EntryRange(source, from int64) (lo, hi []byte) {
 	_, hi = prefixRange(binary.BigEndian.AppendUint32(nil, uint32(source)))

@@ -44,6 +44,20 @@ func (r *reader) value(ks storage.Keyspace, key, value []byte) ([]byte, error) {
 	return value, nil
 }
 
+// Seek returns the first key at or above from, and its value as it was put. can is false where the
+// storage cannot.
+func Seek(in storage.Reader, ks storage.Keyspace, from []byte) (key, value []byte, ok, can bool, err error) {
+	s, can := Raw(in).(storage.Seeker)
+	if !can {
+		return nil, nil, false, false, nil
+	}
+	key, value, ok, err = s.Seek(ks, from)
+	if own := readerOf(in); own != nil && len(value) > 0 && err == nil {
+		value, err = own.value(ks, key, value)
+	}
+	return key, value, ok && err == nil, true, err
+}
+
 // Scan returns a cursor over values as they were put. Where all are of a data source
 // that is not encrypted it is the storage's own.
 func (r *reader) Scan(ks storage.Keyspace, from, to []byte, reverse bool) storage.Cursor {

@@ -69,6 +69,16 @@ func (r *reader) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	return v, nil
 }
 
+// Seek returns the first key at or above from, as cheaply as Get.
+func (r *reader) Seek(ks storage.Keyspace, from []byte) (key, value []byte, ok bool, err error) {
+	b, err := r.find(ks)
+	if err != nil || b.Bucket == nil {
+		return nil, nil, false, err
+	}
+	key, value = b.get.Seek(from)
+	return key, value, key != nil, nil
+}
+
 // scan returns a cursor over bounds that it keeps and that are not empty.
 func (r *reader) scan(ks storage.Keyspace, b tree.Bounds, reverse bool) *cursor {
 	c := &cursor{bounds: b, reverse: reverse}

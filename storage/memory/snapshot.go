@@ -38,6 +38,16 @@ func (s *snapshot) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	return v, nil
 }
 
+// Seek returns the first key at or above from.
+func (s *snapshot) Seek(ks storage.Keyspace, from []byte) (key, value []byte, ok bool, err error) {
+	if t := s.find(ks); t != nil {
+		var c tree.Cursor
+		c.Init(t, tree.Bounds{From: from}, false)
+		key, value, ok = c.Next()
+	}
+	return key, value, ok, nil
+}
+
 // Scan returns a cursor over a range of keys.
 func (s *snapshot) Scan(ks storage.Keyspace, from, to []byte, reverse bool) storage.Cursor {
 	b := tree.Bounds{From: from, To: to}

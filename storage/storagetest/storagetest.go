@@ -67,6 +67,8 @@ var tests = []struct {
 	{"ScanOrder", testScanOrder},
 	{"ScanBounds", testScanBounds},
 	{"ScanUnderWrites", testScanUnderWrites},
+	{"Skip", testSkip},
+	{"Seek", testSeek},
 	{"DeleteRange", testDeleteRange},
 	{"DeleteRangeLarge", testDeleteRangeLarge},
 	{"OwnWrites", testOwnWrites},

@@ -75,6 +75,20 @@ func (c *Cursor) After(key []byte) {
 	}
 }
 
+// Skip leaves out what lies before key in the direction of the walk. It keeps the key.
+func (c *Cursor) Skip(key []byte) {
+	if c.state == cursorEnd {
+		return
+	}
+	b := c.bounds
+	if c.reverse {
+		b.To = key
+	} else {
+		b.From = key
+	}
+	c.Init(c.tree, b, c.reverse)
+}
+
 func (c *Cursor) within(key []byte) bool {
 	if c.reverse {
 		return bytes.Compare(key, c.bounds.From) >= 0

@@ -1,0 +1,116 @@
+package siftdb
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/siftdb/siftdb/internal/history"
+	"github.com/siftdb/siftdb/internal/layout"
+	"github.com/siftdb/siftdb/query"
+	"github.com/siftdb/siftdb/storage"
+)
+
+// keptRecord is an entry that was proposed, as it was read before it is visited.
+type keptRecord struct {
+	rec   layout.Record // in memory of its own
+	state keptState
+}
+
+type keptState uint8
+
+const (
+	keptNone     keptState = iota // nothing is known: it has to be read
+	keptRead                      // it has been read, and not been tested
+	keptMatch                     // it matches
+	keptUnwanted                  // it is not there, or does not match
+)
+
+// errFull ends reading ahead when there is no room for more.
+var errFull = errors.New("no room for what is read ahead")
+
+// keptBytes is how many bytes of entries are kept at most; tests keep fewer.
+var keptBytes = 4 << 20
+
+// keptSize is what one takes beside its bytes.
+const keptSize = 128
+
+// keep takes a copy of a record.
+func (k *keptRecord) keep(rec *layout.Record, a *arena) {
+	k.rec = layout.Record{ID: rec.ID, Born: rec.Born, Changed: rec.Changed, CreatedAt: rec.CreatedAt, UpdatedAt: rec.UpdatedAt,
+		Doc: a.copy(rec.Doc), Sum: rec.Sum}
+	if rec.Order != nil {
+		k.rec.Order = a.copy(rec.Order)
+	}
+}
+
+// keptAt returns what was read of the i-th proposal before; nil is nothing.
+func (c *proposals) keptAt(i int) *keptRecord {
+	if i >= len(c.kept) || c.kept[i].state == keptNone {
+		return nil
+	}
+	return &c.kept[i]
+}
+
+// room makes room for as many of the first proposals as may be kept.
+func (c *proposals) room() {
+	if c.kept == nil {
+		c.kept = make([]keptRecord, min(len(c.places), keptBytes/keptSize))
+	}
+}
+
+// readAhead reads what was proposed on all cores, as far as there is room for it, and keeps it for
+// when it is visited. It is called between slices, by those who are going to visit all of it.
+// Whatever fails is left to be read again in its turn.
+func (rd *reading) readAhead(ctx context.Context) {
+	c := rd.chosen
+	if c == nil || c.kept != nil || c.next > 0 || !rd.spreadable(len(c.places)) {
+		return
+	}
+	c.room()
+	var held atomic.Int64
+	_ = rd.spread(ctx, len(c.kept), func() spreadWork {
+		a := &aheadReader{rd: rd, held: &held}
+		return a.read
+	})
+}
+
+// aheadReader reads proposals on one core.
+type aheadReader struct {
+	rd    *reading
+	held  *atomic.Int64 // bytes that are kept, by all
+	arena arena
+	key   [layout.EntrySize]byte
+}
+
+func (a *aheadReader) read(r storage.Reader, _ layout.Head, from, to int) error {
+	c, n := a.rd.chosen, 0
+	for i := from; i < to; i++ {
+		var rec layout.Record
+		key := layout.AppendEntryKey(a.key[:0], a.rd.ds.id, c.places[i].id)
+		found, err := history.StateUnder(r, key, a.rd.st.commit, &rec)
+		if err != nil {
+			return err
+		}
+		k := &c.kept[i]
+		if !found {
+			k.state = keptUnwanted
+			continue
+		}
+		if n += keptSize + len(rec.Doc) + len(rec.Order); a.held.Load()+int64(n) > int64(keptBytes) {
+			return errFull
+		}
+		k.keep(&rec, &a.arena)
+		k.state = keptRead
+	}
+	a.held.Add(int64(n))
+	return nil
+}
+
+// verdictOf is what is known of an entry that was kept.
+func (c *proposals) verdictOf(k *keptRecord, s *scanner) query.Verdict {
+	if k.state == keptMatch {
+		return query.Yes
+	}
+	return c.verdict(s, k.rec.ID)
+}
