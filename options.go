@@ -15,12 +15,11 @@ import (
 type Options struct {
 	// ReadOnly opens a file without the right to write. It must exist.
 	ReadOnly bool
-	// Log keeps a commit log beside the file, from the first write on, at its path with ".siftdb-log"
-	// behind it: a write
-	// is durable after one wait for the disk, and the file gets it later. Close brings the file
-	// up to date and removes the log; until then, and after a crash, one is of no use without
-	// the other. Open goes on with a log that a crash has left behind, whatever this says.
-	// Databases in memory have none.
+	// Log keeps a commit log beside the file, from the first write on, at its path with
+	// ".siftdb-log" behind it: a write is durable after one wait for the disk, and the file gets
+	// it later. Close brings the file up to date and removes the log; until then, and after a
+	// crash, one is of no use without the other. Open goes on with a log that a crash has left
+	// behind, whatever this says. Databases in memory have none.
 	Log bool
 	// Retention limits how many versions are kept. The zero value keeps all.
 	Retention Retention
