@@ -42,10 +42,9 @@ type Options struct {
 	LockTimeout time.Duration
 
 	// Log keeps a log beside the file, at its path with ".siftdb-log" behind it, from the first
-	// commit on. What an
-	// Update writes is durable when the log has it, which takes one wait for the disk and a
-	// write in one place; the file gets it later, from a goroutine that ends with Close. Then
-	// the log is removed. Until then, and after a crash, the file is of no use without it: who
+	// commit on. What an Update writes is durable when the log has it, which takes one wait for
+	// the disk and a write in one place; the file gets it later, from a goroutine that ends with
+	// Close. Then the log is removed. Until then, and after a crash, the file is of no use without it: who
 	// copies or moves one takes both. Open goes on with a log that a crash has left behind,
 	// whatever this option is; with ReadOnly it reads it into memory.
 	Log bool
