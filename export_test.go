@@ -93,6 +93,13 @@ func FindShort(ds *DataSource, q Query) (entries []*Entry, ok bool) {
 	return ds.findEqual(context.Background(), &q)
 }
 
+// SpreadFrom sets how many look-ups are spread over the cores, until what it returns is called.
+func SpreadFrom(n int) func() {
+	was := spreadFrom
+	spreadFrom = n
+	return func() { spreadFrom = was }
+}
+
 // KeepAtMost sets how many bytes of parents joins keep, until what it returns is called.
 func KeepAtMost(n int) func() {
 	was := keptBytes
