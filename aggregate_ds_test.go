@@ -430,7 +430,7 @@ func TestAggregateOldVersions(t *testing.T) {
 	clock, options := stopped()
 	db := memoryDB(t, options)
 	a, b := table(t, db, "a", `{"k":1}`), table(t, db, "b", `{"k":1,"v":"old"}`)
-	moment := clock.Time
+	moment := clock.read()
 	clock.move(time.Minute)
 	must[siftdb.BulkResult](t)(b.ReplaceWith(ctx, raws(`{"k":1,"v":"new"}`, `{"k":1,"v":"newer"}`)))
 	must[siftdb.BulkResult](t)(a.ReplaceWith(ctx, raws(`{"k":2}`)))

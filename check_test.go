@@ -73,16 +73,31 @@ func fails(t testing.TB, what string, err, kind error) *siftdb.Error {
 	return e
 }
 
-// handClock is a clock that only a test moves.
-type handClock struct{ time.Time }
+// handClock is a clock that only a test moves, also while a database reads it: to build an
+// index, for example.
+type handClock struct {
+	mu  sync.Mutex
+	now time.Time
+}
 
-func (c *handClock) read() time.Time      { return c.Time }
-func (c *handClock) move(d time.Duration) { c.Time = c.Add(d) }
+func (c *handClock) read() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *handClock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func (c *handClock) options() *siftdb.Options { return &siftdb.Options{Now: c.read} }
 
 // stopped returns a clock that stands, and options that use it.
 func stopped() (*handClock, *siftdb.Options) {
-	c := &handClock{time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC)}
-	return c, &siftdb.Options{Now: c.read}
+	c := &handClock{now: time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC)}
+	return c, c.options()
 }
 
 // portrait is everything that a database shows of itself.

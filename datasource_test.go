@@ -254,7 +254,7 @@ func TestUpdateAttributes(t *testing.T) {
 		want := decode(infoOf(t, ds))
 		clock.move(time.Second)
 		got := decode(must[siftdb.DataSourceInfo](t)(ds.Update(ctx, test.change)))
-		want["updatedAt"], _ = json.Marshal(clock.Format("2006-01-02T15:04:05.000Z"))
+		want["updatedAt"], _ = json.Marshal(clock.read().Format("2006-01-02T15:04:05.000Z"))
 		if test.key != "" {
 			want[test.key] = json.RawMessage(test.want)
 		}

@@ -329,7 +329,7 @@ func TestUpdatedAtMoves(t *testing.T) {
 			t.Fatal(w.name, err)
 		}
 		after := infoOf(t, ds)
-		if moved := after.UpdatedAt.Equal(clock.Time); moved != w.moves || !moved && !after.UpdatedAt.Equal(before.UpdatedAt) {
+		if moved := after.UpdatedAt.Equal(clock.read()); moved != w.moves || !moved && !after.UpdatedAt.Equal(before.UpdatedAt) {
 			t.Errorf("%s: updatedAt went from %v to %v", w.name, before.UpdatedAt, after.UpdatedAt)
 		}
 		if !after.CreatedAt.Equal(before.CreatedAt) {

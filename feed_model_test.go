@@ -30,7 +30,7 @@ type feedTMachine struct {
 	db      *siftdb.DB
 	ds      *siftdb.DataSource
 	noise   *siftdb.DataSource
-	clock   time.Time
+	clock   *handClock
 	steps   []string
 
 	mu      sync.Mutex
@@ -139,7 +139,7 @@ func (m *feedTMachine) rows(n int) (rows []any) {
 // write makes one random write, mostly to the data source that is watched.
 func (m *feedTMachine) write() {
 	m.t.Helper()
-	m.clock = m.clock.Add(time.Millisecond) // so that what is written twice differs
+	m.clock.move(time.Millisecond) // so that what is written twice differs
 	ids, versions := entryIDs(m.t, m.ds), versionsOf(m.t, m.ds)
 	id := func() int64 { return append(ids, 0)[m.rng.IntN(len(ids)+1)] }
 	op := m.rng.IntN(20)
@@ -474,8 +474,8 @@ func TestFeedModel(t *testing.T) {
 		for run := range runs {
 			seed := seed + uint64(run)
 			t.Run(fmt.Sprintf("%s/seed=%d", engine, seed), func(t *testing.T) {
-				m := &feedTMachine{t: t, rng: rand.New(rand.NewPCG(seed, 2)), clock: time.UnixMilli(1_700_000_000_000)}
-				m.options.Now = func() time.Time { return m.clock }
+				m := &feedTMachine{t: t, rng: rand.New(rand.NewPCG(seed, 2)), clock: &handClock{now: time.UnixMilli(1_700_000_000_000)}}
+				m.options.Now = m.clock.read
 				m.options.Retention.Versions = []int{0, 5, -1, 20}[seed%4]
 				if engine == "bolt" {
 					m.path = filepath.Join(t.TempDir(), "feed.db")

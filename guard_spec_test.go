@@ -203,19 +203,19 @@ func TestGuardCommit(t *testing.T) {
 	root := guardTSource(t, db, "t", `[{"type":["select"],"allow":"loggedIn","exclude":["Pay"]},{"type":["insert","update"],"allow":"loggedIn"}]`, `{}`, `{"Name":"a","Pay":5}`)
 	bob, id := root.As(guardTUser(siftdb.M{"Name": "bob"})), entryIDs(t, root)[0]
 	for _, pay := range []any{5, 6, 6} {
-		c.pass(1000_000_000)
+		c.move(1000_000_000)
 		r := must[*siftdb.CommitResult](t)(bob.Commit(ctx, siftdb.Commit{Extend: true, Append: new(true), ReturnEntries: true, Columns: []string{"More"}, Entries: []siftdb.CommitEntry{{ID: id, Data: siftdb.M{"Pay": pay}}}}))
-		if r.Version == 0 || len(r.Entries) != 1 || string(r.Entries[0].JSON()) != `{"Name":"a"}` || !r.Entries[0].UpdatedAt.Equal(c.now) {
+		if r.Version == 0 || len(r.Entries) != 1 || string(r.Entries[0].JSON()) != `{"Name":"a"}` || !r.Entries[0].UpdatedAt.Equal(c.read()) {
 			t.Errorf("pay %v gives %+v %s", pay, r, texts(r.Entries))
 		}
-		c.pass(1000_000_000)
+		c.move(1000_000_000)
 		e := must[*siftdb.Entry](t)(bob.UpdateEntry(ctx, id, siftdb.M{"Pay": pay}))
-		if !e.UpdatedAt.Equal(c.now) || string(e.JSON()) != `{"Name":"a"}` {
+		if !e.UpdatedAt.Equal(c.read()) || string(e.JSON()) != `{"Name":"a"}` {
 			t.Errorf("an update to %v gives %s at %s", pay, e.JSON(), e.UpdatedAt)
 		}
 	}
-	before := c.now
-	c.pass(1000_000_000)
+	before := c.read()
+	c.move(1000_000_000)
 	if e := must[*siftdb.Entry](t)(bob.UpdateEntry(ctx, id, siftdb.M{"Name": "a"})); !e.UpdatedAt.Equal(before) {
 		t.Error("an update of what may be read counts, though nothing changed")
 	}
@@ -240,8 +240,8 @@ func TestGuardBlindByRow(t *testing.T) {
 		{"type":["select"],"allow":"loggedIn","exclude":["Pay"]},{"type":["update"],"allow":"loggedIn"}]`, `{}`, `{"Owner":"ann","Pay":5}`)
 	id := entryIDs(t, root)[0]
 	bob := root.As(guardTUser(siftdb.M{"Name": "bob"}))
-	c.pass(1000_000_000)
-	if e := must[*siftdb.Entry](t)(bob.UpdateEntry(ctx, id, siftdb.M{"Pay": 5})); !e.UpdatedAt.Equal(c.now) {
+	c.move(1000_000_000)
+	if e := must[*siftdb.Entry](t)(bob.UpdateEntry(ctx, id, siftdb.M{"Pay": 5})); !e.UpdatedAt.Equal(c.read()) {
 		t.Errorf("a guess that was right left the entry alone, which tells that it was: %s", e.JSON())
 	}
 }

@@ -353,7 +353,7 @@ func TestJoinBatches(t *testing.T) {
 func TestJoinAtTime(t *testing.T) {
 	clock := newClock()
 	db := memoryDB(t, clock.options())
-	tick := func() time.Time { clock.pass(time.Minute); return clock.now.Add(-time.Second) }
+	tick := func() time.Time { clock.move(time.Minute); return clock.read().Add(-time.Second) }
 	still, moving := table(t, db, "still", `{"c":"s","k":1}`), table(t, db, "moving", `{"c":"m1","k":1}`)
 	one := tick()
 	must[*siftdb.Entry](t)(moving.Insert(ctx, siftdb.M{"c": "m2", "k": 1}))

@@ -331,7 +331,7 @@ type joinTWorld struct {
 	t       testing.TB
 	rng     *rand.Rand
 	db      *siftdb.DB
-	clock   *clock
+	clock   *handClock
 	sources map[string]*siftdb.DataSource
 	now     map[string][]*joinTRow
 	states  []joinTState
@@ -394,7 +394,7 @@ func (w *joinTWorld) row() json.RawMessage {
 
 // write changes a table in one write.
 func (w *joinTWorld) write(most int) {
-	w.clock.pass(time.Millisecond)
+	w.clock.move(time.Millisecond)
 	name := joinTNames[w.rng.IntN(3)]
 	ds, rows := w.sources[name], w.now[name]
 	var err error
@@ -427,7 +427,7 @@ func (w *joinTWorld) record(names ...string) {
 	for _, name := range names {
 		w.now[name] = joinTRows(w.t, w.sources[name])
 	}
-	w.states = append(w.states, joinTState{w.clock.now, maps.Clone(w.now)})
+	w.states = append(w.states, joinTState{w.clock.read(), maps.Clone(w.now)})
 }
 
 func joinTPick[T any](rng *rand.Rand, list ...T) T { return list[rng.IntN(len(list))] }

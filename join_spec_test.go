@@ -204,7 +204,7 @@ func TestJoinNames(t *testing.T) {
 	source := table(t, db, "odd")
 	must[*siftdb.CommitResult](t)(source.Commit(ctx, siftdb.Commit{Entries: []siftdb.CommitEntry{{Data: json.RawMessage(odd), Order: 2.5}}}))
 	id := entryIDs(t, source)[0]
-	stamp := clock.now.UTC().Format("2006-01-02T15:04:05.000Z")
+	stamp := clock.read().UTC().Format("2006-01-02T15:04:05.000Z")
 	keys := []string{"col-id", "col-order", "col-created", "whole", "deep", "d1", "d2", "d3", "empty", "inner", "l0", "l1", "odd name", "scalar", "x", fmt.Sprint(id), "2.5", stamp, fmt.Sprint(source.ID())}
 	rows := []string{}
 	for _, k := range keys {

@@ -135,7 +135,7 @@ type machine struct {
 	rng     *rand.Rand
 	db      *siftdb.DB
 	path    string // empty for memory
-	clock   time.Time
+	clock   *handClock
 	commit  int64
 	sources []*modelSource
 	steps   []string
@@ -144,7 +144,7 @@ type machine struct {
 var ctx = context.Background()
 
 func (m *machine) options() *siftdb.Options {
-	return &siftdb.Options{Now: func() time.Time { return m.clock }, Keys: oneKey}
+	return &siftdb.Options{Now: m.clock.read, Keys: oneKey}
 }
 
 func (m *machine) open() {
@@ -193,7 +193,7 @@ func (m *machine) wrote(s *modelSource, action string, before []row, columns []s
 	if version >= 0 {
 		m.equal("version of "+action, m.commit, version)
 	}
-	s.versions = append(s.versions, modelVersion{m.commit, action, m.clock.UnixMilli(), before, columns})
+	s.versions = append(s.versions, modelVersion{m.commit, action, m.clock.read().UnixMilli(), before, columns})
 }
 
 func (m *machine) pick() *modelSource {
@@ -233,7 +233,7 @@ func (m *machine) someID(s *modelSource) int64 {
 	return s.rows[m.rng.IntN(len(s.rows))].id
 }
 
-func (m *machine) now() int64 { return m.clock.UnixMilli() }
+func (m *machine) now() int64 { return m.clock.read().UnixMilli() }
 
 // add stores new rows in the model under the ids that the database gave.
 func (m *machine) add(s *modelSource, rows []row, ids []int64) {
@@ -252,7 +252,7 @@ func (m *machine) add(s *modelSource, rows []row, ids []int64) {
 }
 
 func (m *machine) step() {
-	m.clock = m.clock.Add(time.Duration(m.rng.IntN(3)) * time.Millisecond)
+	m.clock.move(time.Duration(m.rng.IntN(3)) * time.Millisecond)
 	s := m.pick()
 	if s == nil || len(m.sources) < 2 {
 		m.create()
@@ -425,7 +425,7 @@ func TestModel(t *testing.T) {
 			seed := seed + uint64(run)
 			t.Run(fmt.Sprintf("%s/seed=%d", engine, seed), func(t *testing.T) {
 				t.Parallel()
-				m := &machine{t: t, rng: rand.New(rand.NewPCG(seed, 1)), clock: time.UnixMilli(1_700_000_000_000)}
+				m := &machine{t: t, rng: rand.New(rand.NewPCG(seed, 1)), clock: &handClock{now: time.UnixMilli(1_700_000_000_000)}}
 				if engine == "bolt" {
 					m.path = filepath.Join(t.TempDir(), "model.db")
 				}

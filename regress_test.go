@@ -209,7 +209,7 @@ func TestClockSteps(t *testing.T) {
 	options.Retention.Versions = 1
 	db := memoryDB(t, options)
 	ds := numbered(t, db, 300)
-	c.pass(-48 * time.Hour)
+	c.move(-48 * time.Hour)
 	n := 0
 	for _, err := range ds.Each(ctx, siftdb.Query{}) {
 		if err != nil {

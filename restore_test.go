@@ -38,12 +38,10 @@ func (s *stepped) Update(ctx context.Context, fn func(storage.Writer) error) err
 
 // restoreWorld is a data source that is written to at random, with what it was at each version.
 type restoreWorld struct {
-	db  *siftdb.DB
-	ds  *siftdb.DataSource
-	now time.Time
+	db    *siftdb.DB
+	ds    *siftdb.DataSource
+	clock handClock
 }
-
-func (w *restoreWorld) clock() time.Time { return w.now }
 
 // dump is all that tells one state from another.
 func (w *restoreWorld) dump(t *testing.T, ds *siftdb.DataSource) []string {
@@ -61,7 +59,7 @@ func (w *restoreWorld) dump(t *testing.T, ds *siftdb.DataSource) []string {
 // step makes a random write.
 func (w *restoreWorld) step(t *testing.T, rng *rand.Rand, n int) {
 	t.Helper()
-	w.now = w.now.Add(time.Second)
+	w.clock.move(time.Second)
 	var err error
 	switch rng.IntN(6) {
 	case 0:
@@ -168,10 +166,10 @@ func stagedRestore(t *testing.T, seed uint64) {
 		store.Storage = must[*bolt.Store](t)(bolt.Open(filepath.Join(t.TempDir(), "db"), bolt.Options{NoSync: true}))
 	}
 	staged, plain := &restoreWorld{}, &restoreWorld{}
-	staged.now, plain.now = time.UnixMilli(1e12), time.UnixMilli(1e12)
-	staged.db = must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, store, &siftdb.Options{Now: staged.clock, Keys: oneKey}))
+	staged.clock.now, plain.clock.now = time.UnixMilli(1e12), time.UnixMilli(1e12)
+	staged.db = must[*siftdb.DB](t)(siftdb.OpenStorage(ctx, store, &siftdb.Options{Now: staged.clock.read, Keys: oneKey}))
 	checked(t, staged.db)
-	plain.db = memoryDB(t, &siftdb.Options{Now: plain.clock})
+	plain.db = memoryDB(t, &siftdb.Options{Now: plain.clock.read})
 	for _, w := range []*restoreWorld{staged, plain} {
 		spec := siftdb.DataSourceSpec{Name: "t", Encrypted: w == staged && seed%4 == 1}
 		w.ds = must[*siftdb.DataSource](t)(w.db.Create(ctx, spec))
@@ -196,7 +194,8 @@ func stagedRestore(t *testing.T, seed uint64) {
 
 func restoreBoth(t *testing.T, rng *rand.Rand, store *stepped, staged, plain *restoreWorld, version int64) {
 	const ids = 1000
-	staged.now, plain.now = staged.now.Add(time.Second), plain.now.Add(time.Second)
+	staged.clock.move(time.Second)
+	plain.clock.move(time.Second)
 	siftdb.StageAt(staged.db, 200, 300, 1<<30)
 	defer siftdb.StageAt(staged.db, 1<<30, 1<<20, 1<<30)
 	before, then := staged.probe(t, ids), staged.dump(t, staged.ds.At(version))

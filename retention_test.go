@@ -39,7 +39,7 @@ func TestRetentionByNumber(t *testing.T) {
 	retained(t, siftdb.Retention{Versions: 3}, 0, func(t *testing.T, db *siftdb.DB, clock *handClock) {
 		ds, other := table(t, db, "t", `{"n":-1}`, `{"n":-2}`), table(t, db, "other", `{"o":1}`)
 		id := entryIDs(t, ds)
-		first, begin := versionsOf(t, ds)[0].ID, clock.Time
+		first, begin := versionsOf(t, ds)[0].ID, clock.read()
 		for i := range 30 {
 			setN(t, clock, ds, id[0], i)
 			list := versionsOf(t, ds)

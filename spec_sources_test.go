@@ -25,7 +25,7 @@ func TestDataSourceShape(t *testing.T) {
 	if string(body) != want {
 		t.Errorf("got  %s\nwant %s", body, want)
 	}
-	c.pass(time.Second)
+	c.move(time.Second)
 	info := must[siftdb.DataSourceInfo](t)(ds.Update(ctx, siftdb.DataSourceUpdate{Name: new("New name"), Columns: []string{"Foo", "Bar", "Foo", " "},
 		Type: new("menu"), Public: new(true), AppID: new(int64(4)), Bundle: new(true), AppCapabilities: json.RawMessage(` {"x" : 1}`),
 		Hooks: json.RawMessage(`[{"type":"web","runOn":["insert"]}]`), Definition: json.RawMessage(`{"views": []}`), AccessRules: json.RawMessage(`[]`)}))

@@ -48,13 +48,9 @@ func TestVersionCost(t *testing.T) {
 	}
 }
 
-// clock is a clock that a test moves.
-type clock struct{ now time.Time }
-
-func (c *clock) read() time.Time           { return c.now }
-func (c *clock) pass(d time.Duration)      { c.now = c.now.Add(d) }
-func newClock() *clock                     { return &clock{time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)} }
-func (c *clock) options() *siftdb.Options  { return &siftdb.Options{Now: c.read} }
+func newClock() *handClock {
+	return &handClock{now: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)}
+}
 func actions(list []siftdb.Version) string { return strings.Join(actionList(list), " ") }
 func actionList(list []siftdb.Version) (out []string) {
 	for _, v := range slices.Backward(list) {
@@ -72,7 +68,7 @@ func TestVersions(t *testing.T) {
 	list := func() []siftdb.Version { return must[[]siftdb.Version](t)(ds.Versions(ctx, siftdb.Page{})) }
 	ann := siftdb.ByUser(siftdb.User{ID: 1, FirstName: "Nicholas", LastName: "Valbusa"})
 	first := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"a": 1}, ann, siftdb.WithSource("form")))
-	c.pass(time.Second)
+	c.move(time.Second)
 	second := must[*siftdb.Entry](t)(ds.UpdateEntry(ctx, first.ID, siftdb.M{"b": 2}))
 	must[siftdb.BulkResult](t)(ds.Append(ctx, raws(`{"a":2}`, `{"a":3}`)))
 	must[*siftdb.CommitResult](t)(ds.Commit(ctx, siftdb.Commit{Append: new(true), Entries: []siftdb.CommitEntry{{Data: siftdb.M{"a": 4}}}}))
@@ -126,7 +122,7 @@ func TestVersions(t *testing.T) {
 	if n := must[int64](t)(ds.AtTime(first.UpdatedAt.Add(-time.Millisecond)).Count(ctx, siftdb.Query{})); n != 0 {
 		t.Errorf("before the first write: %d entries", n)
 	}
-	if n := must[int64](t)(ds.AtTime(c.now.Add(time.Hour)).Count(ctx, siftdb.Query{})); n != 0 {
+	if n := must[int64](t)(ds.AtTime(c.read().Add(time.Hour)).Count(ctx, siftdb.Query{})); n != 0 {
 		t.Errorf("in the future: %d entries", n)
 	}
 
@@ -220,7 +216,7 @@ func TestRetention(t *testing.T) {
 		ds := table(t, db, "t", `{"n":0}`, `{"n":1}`)
 		id := entryIDs(t, ds)[0]
 		first := must[[]siftdb.Version](t)(ds.Versions(ctx, siftdb.Page{}))[0].ID
-		c.pass(time.Minute)
+		c.move(time.Minute)
 		write(t, ds, id, 20)
 		versions := must[[]siftdb.Version](t)(ds.Versions(ctx, siftdb.Page{}))
 		if len(versions) < 5 || len(versions) > 7 {
@@ -232,7 +228,7 @@ func TestRetention(t *testing.T) {
 		if _, err := ds.At(first).Find(ctx, siftdb.Query{}); !isNotFound(err) {
 			t.Errorf("a dropped version gives %v", err)
 		}
-		if _, err := ds.AtTime(c.now.Add(-time.Second)).Find(ctx, siftdb.Query{}); !errors.Is(err, siftdb.ErrSnapshotGone) {
+		if _, err := ds.AtTime(c.read().Add(-time.Second)).Find(ctx, siftdb.Query{}); !errors.Is(err, siftdb.ErrSnapshotGone) {
 			t.Errorf("a dropped time gives %v", err)
 		}
 		oldest := versions[len(versions)-1].ID
@@ -248,7 +244,7 @@ func TestRetention(t *testing.T) {
 		ds := table(t, db, "t", `{"n":0}`)
 		id := entryIDs(t, ds)[0]
 		write(t, ds, id, 3)
-		c.pass(2 * time.Hour)
+		c.move(2 * time.Hour)
 		write(t, ds, id, 2)
 		if n := len(must[[]siftdb.Version](t)(ds.Versions(ctx, siftdb.Page{}))); n != 2 {
 			t.Errorf("%d versions are kept", n)

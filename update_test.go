@@ -35,7 +35,7 @@ func TestUpdateEntry(t *testing.T) {
 		if got := string(after.JSON()); got != test.want {
 			t.Errorf("%s with %s gives %s", test.stored, test.sent, got)
 		}
-		if !after.CreatedAt.Equal(before.CreatedAt) || !after.UpdatedAt.Equal(clock.Time) || after.Changed <= before.Changed || after.ID != before.ID || after.DataSourceID != ds.ID() {
+		if !after.CreatedAt.Equal(before.CreatedAt) || !after.UpdatedAt.Equal(clock.read()) || after.Changed <= before.Changed || after.ID != before.ID || after.DataSourceID != ds.ID() {
 			t.Errorf("%s with %s gives %s", test.stored, test.sent, asJSON(t, after))
 		}
 		if diff := cmp.Diff(asJSON(t, after), asJSON(t, must[*siftdb.Entry](t)(ds.FindByID(ctx, before.ID)))); diff != "" {
@@ -123,7 +123,7 @@ func TestCommitSteps(t *testing.T) {
 	}
 	for i, moved := range map[int]bool{0: true, 1: false, 3: true} {
 		e := must[*siftdb.Entry](t)(ds.FindByID(ctx, id(i)))
-		if e.UpdatedAt.Equal(clock.Time) != moved || !e.CreatedAt.Equal(before[i].CreatedAt) || (e.Changed == r.Version) != moved {
+		if e.UpdatedAt.Equal(clock.read()) != moved || !e.CreatedAt.Equal(before[i].CreatedAt) || (e.Changed == r.Version) != moved {
 			t.Errorf("entry %d: %s, changed by %d", i, asJSON(t, e), e.Changed)
 		}
 	}

@@ -305,7 +305,7 @@ func TestAtTime(t *testing.T) {
 	clock, options := stopped()
 	db := memoryDB(t, options)
 	ds := table(t, db, "t")
-	begin := clock.Time
+	begin := clock.read()
 	clock.move(time.Second)
 	e := must[*siftdb.Entry](t)(ds.Insert(ctx, siftdb.M{"n": 0}))
 	for i := range 40 {
