@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -177,7 +176,7 @@ type evaluated struct {
 	commit  int64           // the snapshot
 	names   int64           // interned columns then
 	columns int64           // the revision of the list of columns then
-	changed map[int64]int64 // of every match: the commit that touched it last
+	changed map[int64]int64 // of every match: the commit that touched it last; foresee does not tell it
 	ids     []int64         // of the entries to change
 	patches []any           // for each of them
 }
@@ -265,7 +264,7 @@ func (u *updateWhere) change(st *sourceTx, id int64, set, more []byte) (bool, er
 	if err != nil || !ok {
 		return false, err
 	}
-	doc := bytes.Clone(before.Doc)
+	doc := before.Doc // which nothing below writes to
 	if len(u.patch.Unset) > 0 {
 		doc = document.Select(nil, doc, func(col uint16, inline string) bool {
 			if inline == "" {
@@ -296,6 +295,7 @@ const foreseen = 1 << 16
 func (u *updateWhere) foresee(ctx context.Context) (*evaluated, error) {
 	eval := &evaluated{changed: make(map[int64]int64)}
 	f := u.ds.finder(ctx, u.c, false)
+	f.bare = true
 	defer f.close()
 	for e, err := range f.all(ctx) {
 		switch {
@@ -306,7 +306,7 @@ func (u *updateWhere) foresee(ctx context.Context) (*evaluated, error) {
 		case len(eval.ids) == foreseen:
 			return nil, nil
 		}
-		eval.changed[e.ID] = e.Changed
+		eval.changed[e.ID] = 0
 		eval.ids = append(eval.ids, e.ID)
 	}
 	eval.commit, eval.names, eval.columns = f.rd.st.commit, f.names, f.columns

@@ -57,6 +57,7 @@ type finder struct {
 	wanted  []string            // columns that a pipeline needs alone, for Explain
 
 	numberOnly bool // no more than the number of matches is wanted, for Explain
+	bare       bool // of the entries nothing but the id is wanted
 	batch      []*Entry
 	weight     int // of the batch, in bytes
 	way        way
@@ -358,6 +359,10 @@ func (f *finder) fetched(ctx context.Context, ids []int64, test bool) iter.Seq2[
 
 // fetch accepts an entry by its id, if test is true only when it matches the where.
 func (f *finder) fetch(r storage.Reader, id int64, test bool) error {
+	if f.bare && !test {
+		f.batch = append(f.batch, &Entry{ID: id})
+		return nil
+	}
 	var rec layout.Record
 	ok, err := history.StateAt(r, f.ds.id, id, f.rd.st.commit, &rec)
 	if err != nil {

@@ -125,6 +125,10 @@ func (x *indexing) change(k *keptIndex, source int64, before, after *layout.Reco
 	if k.state.Phase == layout.IndexBuilding && rec.ID >= k.state.Upto {
 		return // it comes to that later
 	}
+	if before != nil && after != nil && !x.anew && k.settled() &&
+		k.bound.Untouched(document.Stored(before.Doc, x.names), document.Stored(after.Doc, x.names)) {
+		return
+	}
 	old, now := &x.before, &x.after
 	x.keys(k, old, before)
 	x.keys(k, now, after)
@@ -160,6 +164,10 @@ func (x *indexing) change(k *keptIndex, source int64, before, after *layout.Reco
 		}
 	}
 }
+
+// settled reports whether what the index holds of an entry needs no look when it stays as it is:
+// a unique one may hold entries that cannot be judged, and a write of such says so.
+func (k *keptIndex) settled() bool { return !k.def.Unique || statsOf(k.state.Counts).Many == 0 }
 
 // keys fills a set with the keys of an entry; of none for nil.
 func (x *indexing) keys(k *keptIndex, set *index.KeySet, rec *layout.Record) {

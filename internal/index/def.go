@@ -1,9 +1,11 @@
 package index
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 
+	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
 	"github.com/siftdb/siftdb/query"
 )
@@ -102,6 +104,21 @@ type Bound struct {
 
 // Def returns the definition, which must not be changed.
 func (b *Bound) Def() *Def { return &b.def }
+
+// Untouched reports whether a change of an entry leaves alone what its keys are made of, so
+// that they stay as they are. false does not say that they change.
+func (b *Bound) Untouched(before, after document.Value) bool {
+	for _, name := range b.fields {
+		if name == nil {
+			return false
+		}
+		number, absent, ok := name.Column()
+		if !ok || !absent && !bytes.Equal(before.Column(number).Raw(), after.Column(number).Raw()) {
+			return false
+		}
+	}
+	return true
+}
 
 // Field returns the i-th field, resolved.
 func (b *Bound) Field(i int) *query.BoundName { return b.fields[i] }
