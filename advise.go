@@ -52,7 +52,19 @@ func (ds *DataSource) Advise(ctx context.Context) ([]Advice, error) {
 // serves reports whether an index does what another one would.
 func serves(have, want IndexSpec) bool {
 	return have.Trigram == want.Trigram && have.IgnoreCase == want.IgnoreCase && len(have.Fields) >= len(want.Fields) &&
-		slices.Equal(have.Fields[:len(want.Fields)], want.Fields)
+		slices.EqualFunc(have.Fields[:len(want.Fields)], want.Fields, func(a, b IndexField) bool {
+			return shortName(a.Name) == shortName(b.Name) && a.Desc == b.Desc
+		})
+}
+
+// shortName is a name of a column without the "data." that it may have before it: not where the
+// rest alone leads elsewhere.
+func shortName(name string) string {
+	rest, ok := strings.CutPrefix(name, "data.")
+	if !ok || slices.Contains(entryKeys[:], rest) || strings.HasPrefix(rest, "data.") {
+		return name
+	}
+	return rest
 }
 
 // Bounds of what is remembered.
@@ -170,6 +182,9 @@ func adviceFor(probe *query.Probe, order Order) (spec IndexSpec, ok bool) {
 		spec.Fields, spec.IgnoreCase = []IndexField{{Name: slices.Min(folded)}}, true
 	case len(texts) > 0:
 		spec.Fields, spec.Trigram = []IndexField{{Name: slices.Min(texts)}}, true
+	}
+	for i := range spec.Fields {
+		spec.Fields[i].Name = shortName(spec.Fields[i].Name)
 	}
 	spec.Name = adviceName(spec)
 	def, err := spec.def()

@@ -25,7 +25,7 @@ func TestAdvise(t *testing.T) {
 			must[*siftdb.Result](t)(ds.Query(ctx, must[siftdb.Query](t)(siftdb.ParseQuery([]byte(body)))))
 		}
 	}
-	ask(ds, `{"where":{"Email":"User7@Example.com"}}`, `{"where":{"Email":"User8@Example.com"}}`, `{"where":{"City":"city7","Age":{"$gt":6}},"countOnly":true}`,
+	ask(ds, `{"where":{"Email":"User7@Example.com"}}`, `{"where":{"data.Email":"User8@Example.com"}}`, `{"where":{"City":"city7","Age":{"$gt":6}},"countOnly":true}`,
 		`{"where":{"Status":"active"},"order":[["Joined","DESC"]],"limit":5}`, `{"where":{"Note":{"$iLike":"secretly"}}}`,
 		`{"where":{"$filters":[{"column":"Nick","condition":"==","value":"N10"}]}}`,
 		`{"where":{"Age":{"$gt":1}}}`, `{"where":{"Age":{"$ne":1}}}`, `{"where":{"id":7}}`, `{"limit":1}`) // these would gain nothing

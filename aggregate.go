@@ -147,7 +147,7 @@ func (ds *DataSource) aggregator(ctx context.Context, pipeline any, q Query) (*a
 		limits = aggregate.DefaultLimits
 	}
 	limits.Memory = ds.db.opts.Limits.QueryBytes
-	a.pipeline, err = aggregate.Compile(pipeline, aggregate.WithSource(a.source), aggregate.WithLimits(limits))
+	a.pipeline, err = aggregate.Compile(pipeline, aggregate.WithSource(a.source), aggregate.WithSearch(a.search), aggregate.WithLimits(limits))
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +281,27 @@ func (a *aggregator) source(ctx context.Context, from any) iter.Seq2[aggregate.V
 		}
 	}
 	return inputs(f.all(ctx))
+}
+
+// search reads of a data source what a $lookup looks for, in the state that is settled on.
+func (a *aggregator) search(ctx context.Context, from any, where query.D) (iter.Seq2[aggregate.Value, error], int64) {
+	f := a.others[from]
+	if f == nil {
+		return a.source(ctx, from), 0
+	}
+	return func(yield func(aggregate.Value, error) bool) {
+		sought := Query{Where: where}
+		c, err := sought.compileWhere(f.ds.db.bounded())
+		if err != nil {
+			yield(aggregate.Value{}, errs.Wrap(errs.Internal, err, "what $lookup looks for cannot be handed to the scan"))
+			return
+		}
+		narrowed := *f.c
+		narrowed.where = query.All(f.c.where, c)
+		found := f.ds.reads(moment{atCommit, f.rd.st.commit}).finder(context.Background(), &narrowed, false)
+		defer found.close()
+		inputs(found.all(ctx))(yield)
+	}, f.rd.st.count
 }
 
 // inputs turns entries into documents of a pipeline.

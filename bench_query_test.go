@@ -118,6 +118,28 @@ func BenchmarkAggregate(b *testing.B) {
 	}
 }
 
+// BenchmarkLookupFew finds, for 20 of 100,000 entries, the one with the same e-mail: by what they
+// look for, without an index and with one, and by reading the whole data source as a $lookup
+// inside of a $facet does.
+func BenchmarkLookupFew(b *testing.B) {
+	_, ds, _ := benchDB(b, 100_000)
+	const lookup = `{"$limit":20},{"$lookup":{"from":1,"localField":"data.Email","foreignField":"data.Email","as":"found"}},{"$project":{"n":{"$size":"$found"}}}`
+	run := func(name, pipeline string) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if list := must[[]siftdb.Document](b)(ds.Aggregate(ctx, pipeline, siftdb.Query{})); len(list) == 0 {
+					b.Fatal("nothing")
+				}
+			}
+		})
+	}
+	run("whole", `[{"$facet":{"f":[`+lookup+`]}}]`)
+	run("searched", `[`+lookup+`]`)
+	create(b, ds, indexOn("Email"))
+	run("indexed", `[`+lookup+`]`)
+}
+
 // BenchmarkTable reads 100,000 entries as structs, and by way of json.Unmarshal.
 func BenchmarkTable(b *testing.B) {
 	type row struct {

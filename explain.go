@@ -142,7 +142,11 @@ func (ds *DataSource) explainPipeline(ctx context.Context, q Query) (*Plan, erro
 	}
 	p := &Plan{Step: "pipeline", Detail: strings.Join(stageNames(pipeline), ", "), Notes: a.notes, Inputs: []*Plan{a.f.explainAppended(in)}}
 	for _, from := range a.pipeline.Sources() {
-		p.Inputs = append(p.Inputs, &Plan{Step: "scan", Detail: a.others[from].rd.described() + ", once, for the pipeline"})
+		detail := a.others[from].rd.described() + ", once, for the pipeline"
+		for _, path := range a.pipeline.Searched(from) {
+			detail += "; of it what $lookup looks for by " + path + ", when few documents come to that"
+		}
+		p.Inputs = append(p.Inputs, &Plan{Step: "scan", Detail: detail})
 	}
 	return limited(p, &q), nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
+	"github.com/siftdb/siftdb/query"
 )
 
 // Option changes what a pipeline may do.
@@ -19,6 +20,7 @@ type Option func(*settings)
 
 type settings struct {
 	source Source
+	search Search
 	write  map[string][]any
 	limits Limits
 }
@@ -38,6 +40,16 @@ func WithCollections(c map[string][]any) Option {
 // WithSource gives other collections through a function. A pipeline over it only reads: $merge
 // and $out are refused.
 func WithSource(f Source) Option { return func(s *settings) { s.source = f } }
+
+// Search reads of another collection the documents that a where on columns lets through, as that
+// of Prefilter, in the order in which Source gives them; more of them do no harm. all is how many
+// documents the collection has. The documents must stay valid until the run ends.
+type Search func(ctx context.Context, from any, where query.D) (docs iter.Seq2[Value, error], all int64)
+
+// WithSearch lets a $lookup by localField and foreignField, to which few documents come, read
+// no more of a collection than what may match them. It comes beside WithSource, which gives the
+// collection to all other stages.
+func WithSearch(f Search) Option { return func(s *settings) { s.search = f } }
 
 // WithLimits bounds the pipeline, for callers that are not trusted.
 func WithLimits(l Limits) Option { return func(s *settings) { s.limits = l } }

@@ -79,10 +79,8 @@ func (l Limits) check(v Value, depth int, path string, nodes *int) error {
 
 // run is one run of a pipeline: what its stages and sub-pipelines share.
 type run struct {
+	settings
 	ctx    context.Context
-	limits Limits
-	source Source
-	write  map[string][]any
 	now    float64
 	held   int  // bytes that stages hold
 	work   int  // steps taken

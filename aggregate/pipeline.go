@@ -104,16 +104,17 @@ func (p *Pipeline) StreamValues(ctx context.Context, docs iter.Seq2[Value, error
 }
 
 func (p *Pipeline) newRun(ctx context.Context) *run {
-	r := &run{ctx: ctx, limits: p.limits, source: p.source, write: p.write,
-		now: float64(time.Now().UnixMilli()), cache: map[string]*collection{}}
-	return r
+	return &run{settings: p.settings, ctx: ctx, now: float64(time.Now().UnixMilli()), cache: map[string]*collection{}}
 }
 
 // read notes that a document is read.
 func (r *run) read(v Value) {
-	r.credit += stepsPerDocument
+	r.allow(1)
 	r.owns = r.owns || v.form == lazyForm && v.num > 0
 }
+
+// allow notes that n documents are read, or need not be.
+func (r *run) allow(n int) { r.credit += n * stepsPerDocument }
 
 func (p *Pipeline) start(r *run, in seq) seq {
 	return func(yield func(Value, error) bool) {

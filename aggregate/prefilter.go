@@ -113,13 +113,8 @@ func (f *prefilter) or(arg Value) []query.D {
 
 // field translates the conditions on a path.
 func (f *prefilter) field(path string, arg Value) []query.D {
-	column, ok := strings.CutPrefix(path, "data.")
-	_, err := strconv.ParseFloat(strings.TrimSpace(column), 64)
-	switch {
-	case !ok:
-		return f.leave("it is no condition on a column")
-	case column == "" || err == nil || strings.ContainsAny(column, ".$\x00"):
-		return f.leave("it is no condition on a whole column")
+	if why := noColumn(path); why != "" {
+		return f.leave(why)
 	}
 	if arg.kind != Object || !isOperator(arg) {
 		return f.equal(path, arg)
@@ -131,6 +126,28 @@ func (f *prefilter) field(path string, arg Value) []query.D {
 		f.pop()
 	}
 	return list
+}
+
+// noColumn says why a condition on a path is none on a column; it is empty for one that is.
+func noColumn(path string) string {
+	column, ok := strings.CutPrefix(path, "data.")
+	_, err := strconv.ParseFloat(strings.TrimSpace(column), 64)
+	switch {
+	case !ok:
+		return "it is no condition on a column"
+	case column == "" || err == nil || strings.ContainsAny(column, ".$\x00"):
+		return "it is no condition on a whole column"
+	}
+	return ""
+}
+
+// whereIn gives a where that lets through every document with one of the values at a path, or in a
+// list there; nil when there is none that does.
+func whereIn(path string, values []Value) query.D {
+	if noColumn(path) != "" {
+		return nil
+	}
+	return conjunction((&prefilter{}).operator(path, "$in", arrayOf(values)))
 }
 
 // operator translates one condition on a column.

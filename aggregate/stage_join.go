@@ -6,10 +6,32 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 )
 
-// collection is another collection, read once a run.
+// collection is another collection, read once a run, or a part of it.
 type collection struct {
 	docs   []Value
 	byPath map[string]map[string][]int // a path's values to the places of documents
+	held   int                         // bytes
+}
+
+// add adds a document that was read.
+func (c *collection) add(r *run, path string, from, v Value) error {
+	if v.kind == Missing {
+		return errs.At(errs.InvalidInput, path, "a document of collection %s has no JSON form", clip(string(from.AppendJSON(nil))))
+	}
+	r.read(v)
+	if err := r.step(1); err != nil {
+		return err
+	}
+	if err := c.hold(r, path, weight(v)); err != nil {
+		return err
+	}
+	c.docs = append(c.docs, v)
+	return nil
+}
+
+func (c *collection) hold(r *run, path string, n int) error {
+	c.held += n
+	return r.hold(path, n)
 }
 
 // collection reads a collection.
@@ -19,30 +41,16 @@ func (r *run) collection(path string, from Value) (*collection, error) {
 		return c, nil
 	}
 	c := &collection{}
-	add := func(v Value) error {
-		if v.kind == Missing {
-			return errs.At(errs.InvalidInput, path, "a document of collection %s has no JSON form", clip(string(from.AppendJSON(nil))))
-		}
-		r.read(v)
-		if err := r.step(1); err != nil {
-			return err
-		}
-		if err := r.hold(path, weight(v)); err != nil {
-			return err
-		}
-		c.docs = append(c.docs, v)
-		return nil
-	}
 	if list, ok := r.write[from.str]; ok && from.kind == String {
 		for _, d := range list {
-			if err := add(ValueOf(d)); err != nil {
+			if err := c.add(r, path, from, ValueOf(d)); err != nil {
 				return nil, err
 			}
 		}
 	} else if r.source != nil {
 		for v, err := range r.source(r.ctx, sourceName(from)) {
 			if err == nil {
-				err = add(v)
+				err = c.add(r, path, from, v)
 			}
 			if err != nil {
 				return nil, err
@@ -82,7 +90,7 @@ func (c *collection) index(r *run, at, name string, path []step) (map[string][]i
 			return nil, err
 		}
 	}
-	if err := r.hold(at, held); err != nil {
+	if err := c.hold(r, at, held); err != nil {
 		return nil, err
 	}
 	if c.byPath == nil {
@@ -140,10 +148,11 @@ type lookup struct {
 	lets           let
 	pipeline       []stage
 	as             []step
+	once           bool // it runs once in a run of the whole
 }
 
 func compileLookup(c *compiler, arg Value) stage {
-	s := &lookup{path: c.at()}
+	s := &lookup{path: c.at(), once: !c.inSub && !c.inFacet}
 	if !c.options("$lookup", arg, "from", "localField", "foreignField", "let", "pipeline", "as") {
 		return s
 	}
@@ -208,48 +217,65 @@ func (e *env) sub() *env {
 }
 
 func (s *lookup) run(e *env, in seq) seq {
+	if s.searches(&e.run.settings) {
+		return s.ahead(e, in)
+	}
 	return each(in, func(doc Value) (Value, bool, error) {
 		c, err := e.run.collection(s.path, s.from)
-		if err != nil {
-			return doc, false, err
+		if err == nil {
+			doc, err = s.join(e, c, doc)
 		}
-		docs := c.docs
-		if s.foreign != nil {
-			index, err := c.index(e.run, s.path, s.foreignName, s.foreign)
-			if err != nil {
-				return doc, false, err
-			}
-			places := find(index, get(doc, s.local))
-			docs = make([]Value, len(places))
-			for i, p := range places {
-				docs[i] = c.docs[p]
-			}
-			if s.pipeline == nil {
-				docs = unmatchedMember(docs, index, get(doc, s.local))
-			} else {
-				docs = lookupInput(c.docs, docs)
-			}
-		}
-		if err := e.run.step(len(docs)); err != nil {
-			return doc, false, err
-		}
-		if len(s.pipeline) > 0 {
-			e.on(doc)
-			for i, x := range s.lets.vals {
-				e.vars[s.lets.slots[i]] = x.eval(e)
-			}
-			if err := e.failure(); err != nil {
-				return doc, false, err
-			}
-			var free func()
-			if docs, free, err = gather(e, s.path, chain(s.pipeline, e.sub(), of(docs))); err != nil {
-				return doc, false, err
-			}
-			free()
-		}
-		found := arrayOf(docs)
-		return setPath(doc, s.as, func(Value) Value { return found }), true, nil
+		return doc, true, err
 	})
+}
+
+// join gives a document what belongs to it of the collection.
+func (s *lookup) join(e *env, c *collection, doc Value) (Value, error) {
+	docs := c.docs
+	if s.foreign != nil {
+		index, err := c.index(e.run, s.path, s.foreignName, s.foreign)
+		if err != nil {
+			return doc, err
+		}
+		places := find(index, get(doc, s.local))
+		docs = make([]Value, len(places))
+		for i, p := range places {
+			docs[i] = c.docs[p]
+		}
+		if s.pipeline == nil {
+			docs = unmatchedMember(docs, index, get(doc, s.local))
+		} else {
+			docs = lookupInput(c.docs, docs)
+		}
+	}
+	if err := e.run.step(len(docs)); err != nil {
+		return doc, err
+	}
+	if len(s.pipeline) > 0 {
+		var err error
+		if docs, err = s.through(e, doc, docs); err != nil {
+			return doc, err
+		}
+	}
+	found := arrayOf(docs)
+	return setPath(doc, s.as, func(Value) Value { return found }), nil
+}
+
+// through runs the pipeline of the stage over what was found for a document.
+func (s *lookup) through(e *env, doc Value, docs []Value) ([]Value, error) {
+	e.on(doc)
+	for i, x := range s.lets.vals {
+		e.vars[s.lets.slots[i]] = x.eval(e)
+	}
+	if err := e.failure(); err != nil {
+		return nil, err
+	}
+	docs, free, err := gather(e, s.path, chain(s.pipeline, e.sub(), of(docs)))
+	if err != nil {
+		return nil, err
+	}
+	free()
+	return docs, nil
 }
 
 // graphLookup is $graphLookup.
