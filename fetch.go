@@ -34,6 +34,7 @@ func (f *finder) fetched(ctx context.Context, ids []int64, test bool) iter.Seq2[
 				}
 				return nil
 			})
+			clear(ahead) // whoever takes the batch may take long
 			if !f.deliver(ctx, err, yield) {
 				return
 			}
