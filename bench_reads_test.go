@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/siftdb/siftdb"
+	"github.com/siftdb/siftdb/storage"
 )
 
 // employee is a row with fields inside fields, a list and a text: 17 values in all.
@@ -35,18 +36,48 @@ func benchEmployees(b *testing.B, n int) (*siftdb.DB, *siftdb.DataSource) {
 	return db, ds
 }
 
-// BenchmarkFindUnique finds one of 100,000 entries by a value that is its own.
+// BenchmarkFindUnique finds one of 100,000 entries by a value that is its own: in a file that nobody
+// writes to, as a map too, and where the last commit is in the log alone.
 func BenchmarkFindUnique(b *testing.B) {
 	const n = 100_000
-	_, ds := benchEmployees(b, n)
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		email := employeeEmail(i * 7919 % n)
-		e, err := ds.FindOne(ctx, siftdb.Query{Where: siftdb.M{"Email": email}})
+	db, ds := benchEmployees(b, n)
+	emails := make([]string, n)
+	for i := range emails {
+		emails[i] = employeeEmail(i * 7919 % n)
+	}
+	find := func(b *testing.B, i int) *siftdb.Entry {
+		e, err := ds.FindOne(ctx, siftdb.Query{Where: siftdb.M{"Email": emails[i%n]}})
 		if err != nil || e == nil {
 			b.Fatal(e, err)
 		}
+		return e
 	}
+	must[storage.Size](b)(db.Size()) // which leaves nothing in the log
+	b.Run("entry", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			find(b, i)
+		}
+	})
+	b.Run("map", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if m := find(b, i).Map(); len(m) != 12 {
+				b.Fatal(m)
+			}
+		}
+	})
+	id := find(b, 0).ID
+	b.Run("logged", func(b *testing.B) {
+		must[*siftdb.Entry](b)(ds.UpdateEntry(ctx, id, siftdb.M{"Status": "Moved"}))
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if i%100_000 == 0 {
+				must[*siftdb.Entry](b)(ds.UpdateEntry(ctx, id, siftdb.M{"Age": i / 100_000}))
+			}
+			find(b, i)
+		}
+	})
 }
 
 // BenchmarkEntryMap decodes an entry of 17 values.

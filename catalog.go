@@ -23,8 +23,9 @@ type catalog struct {
 	bounds  sync.Map // of *boundIndexes, by id
 }
 
-// knownHead is the head of a data source that was read last, and its stored form.
+// knownHead is the head of a data source that was read last, its key and its stored form.
 type knownHead struct {
+	key   []byte
 	value []byte
 	head  layout.Head
 }
@@ -35,18 +36,23 @@ func (c *catalog) head(r storage.Reader, id int64) (h layout.Head, ok bool, err 
 	if id < 1 || id > layout.MaxSource {
 		return h, false, nil
 	}
-	key := layout.HeadKey(id)
-	value, err := r.Get(layout.Heads, key)
+	known := new(knownHead)
+	if held, ok := c.heads.Load(id); ok {
+		known = held.(*knownHead)
+	} else {
+		known.key = layout.HeadKey(id)
+	}
+	value, err := r.Get(layout.Heads, known.key)
 	if err != nil || value == nil {
 		return h, false, err
 	}
-	if known, ok := c.heads.Load(id); ok && bytes.Equal(known.(*knownHead).value, value) {
-		return known.(*knownHead).head, true, nil
+	if known.value != nil && bytes.Equal(known.value, value) {
+		return known.head, true, nil
 	}
-	if h, err = layout.DecodeHead(key, value); err != nil {
+	if h, err = layout.DecodeHead(known.key, value); err != nil {
 		return h, false, err
 	}
-	c.heads.Store(id, &knownHead{bytes.Clone(value), h})
+	c.heads.Store(id, &knownHead{known.key, bytes.Clone(value), h})
 	return h, true, nil
 }
 

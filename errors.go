@@ -89,8 +89,16 @@ func openError(err error) error {
 // fromStorage turns an error that crossed the storage contract into an Error.
 // Errors that are one already, and those of the context, pass through.
 func fromStorage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return classified(err)
+}
+
+// classified is fromStorage for an error.
+func classified(err error) error {
 	var own *Error
-	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.As(err, &own) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	var commit *storage.CommitError

@@ -92,6 +92,11 @@ func (ds *DataSource) Find(ctx context.Context, q Query) ([]*Entry, error) {
 	if entries, ok := ds.findEqual(ctx, &q); ok {
 		return entries, nil
 	}
+	return ds.findSelected(ctx, &q)
+}
+
+// findSelected is Find after rules and hooks have seen the query, the long way.
+func (ds *DataSource) findSelected(ctx context.Context, q *Query) ([]*Entry, error) {
 	c, err := q.compileEntries(ds.db.bounded())
 	if err != nil {
 		return nil, err
@@ -128,10 +133,17 @@ func (ds *DataSource) collect(ctx context.Context, c *compiled, total bool) ([]*
 // FindOne returns the first entry that Find returns with a limit of 1, nil when there
 // is none. Where an outer join appends entries, that may be one of those.
 func (ds *DataSource) FindOne(ctx context.Context, q Query) (*Entry, error) {
+	ds, err := ds.selecting(ctx, security.Select, &q)
+	if err != nil {
+		return nil, err
+	}
+	if entry, ok := ds.findOneEqual(ctx, &q); ok {
+		return entry, nil
+	}
 	if q.Limit == nil || *q.Limit > 1 {
 		q.Limit = new(1)
 	}
-	entries, err := ds.Find(ctx, q)
+	entries, err := ds.findSelected(ctx, &q)
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}

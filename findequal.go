@@ -1,7 +1,6 @@
 package siftdb
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"sync"
@@ -54,18 +53,49 @@ func (ds *DataSource) findEqual(ctx context.Context, q *Query) (entries []*Entry
 	if !ok {
 		return nil, false
 	}
-	e := &equalRead{ds: ds, name: name, text: text, most: equalMost}
+	e := equalReads.Get().(*equalRead)
+	defer e.done()
+	e.ds, e.name, e.text, e.most = ds, name, text, equalMost
 	if q.Limit != nil {
 		e.most = min(e.most, *q.Limit)
 		e.limited = *q.Limit <= e.most
 	}
-	if err := ds.db.view(ctx, e.read); err != nil || !e.ok {
+	if err := ds.db.view(ctx, e.reading); err != nil || !e.ok {
 		return nil, false
 	}
-	if e.entries == nil {
-		e.entries = []*Entry{}
+	return append([]*Entry{}, e.entries...), true
+}
+
+// findOneEqual is findEqual for the first entry, nil when there is none.
+func (ds *DataSource) findOneEqual(ctx context.Context, q *Query) (entry *Entry, ok bool) {
+	name, text, ok := ds.shortEqual(q)
+	if !ok {
+		return nil, false
 	}
-	return e.entries, true
+	e := equalReads.Get().(*equalRead)
+	defer e.done()
+	e.ds, e.name, e.text, e.most, e.limited = ds, name, text, 1, true
+	if err := ds.db.view(ctx, e.reading); err != nil || !e.ok {
+		return nil, false
+	}
+	if len(e.entries) > 0 {
+		entry = e.entries[0]
+	}
+	return entry, true
+}
+
+// equalReads keeps what answers are made with, for the next ones.
+var equalReads = sync.Pool{New: func() any {
+	e := new(equalRead)
+	e.reading, e.entries = e.read, e.few[:0]
+	return e
+}}
+
+// done forgets all that was read, and keeps the rest.
+func (e *equalRead) done() {
+	*e = equalRead{reading: e.reading}
+	e.entries = e.few[:0]
+	equalReads.Put(e)
 }
 
 // equalRead is one answer the short way: the first entries whose field equals a text, at most so
@@ -79,13 +109,16 @@ type equalRead struct {
 	entries []*Entry
 	ok      bool // false when they cannot be told, or when there are more that are wanted
 
-	rec layout.Record
-	key [128]byte
+	reading func(storage.Reader) error // read
+	rec     layout.Record
+	few     [1]*Entry
+	key     [128]byte
+	entry   [layout.EntrySize]byte
 }
 
 // read makes the answer in one transaction.
 func (e *equalRead) read(r storage.Reader) error {
-	e.entries, e.ok = nil, false
+	e.entries, e.ok = e.entries[:0], false
 	ds := e.ds
 	head, src, err := ds.load(r, false)
 	if err != nil || head.Ordered > 0 || head.Indexes == "" { // entries come by their ids
@@ -138,7 +171,7 @@ func (e *equalRead) first(r storage.Reader, key []byte, head *layout.Head, src *
 	if err != nil || !can || len(value) > 0 {
 		return false, err
 	}
-	if e.ok = true; !ok || !bytes.HasPrefix(stored, key) {
+	if e.ok = true; !ok {
 		return true, nil
 	}
 	_, _, id, ok := layout.IndexParts(stored)
@@ -151,7 +184,8 @@ func (e *equalRead) first(r storage.Reader, key []byte, head *layout.Head, src *
 
 // add reads an entry; false when it is not there.
 func (e *equalRead) add(r storage.Reader, id int64, head *layout.Head, src *source) (bool, error) {
-	if ok, err := history.Now(r, e.ds.id, id, head.Last, &e.rec); err != nil || !ok {
+	key := layout.AppendEntryKey(e.entry[:0], e.ds.id, id)
+	if ok, err := history.NowUnder(r, key, head.Last, &e.rec); err != nil || !ok {
 		return false, err
 	}
 	e.entries = append(e.entries, newEntry(e.ds.id, src.names, &e.rec))

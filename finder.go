@@ -9,8 +9,6 @@ import (
 	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
-	"github.com/siftdb/siftdb/internal/errs"
-	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
@@ -63,6 +61,8 @@ type finder struct {
 	way        way
 	ran        ran
 	arena      arena
+	kept       []keptRecord // room for what is read ahead
+	crowded    bool         // there was no room for a whole batch
 
 	// What the where was bound to: names, and revisions of the columns and of the
 	// definition.
@@ -218,7 +218,7 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 				done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
 					ok, err := f.matches(rec, v)
 					if ok {
-						err = f.accept(rec)
+						err = f.accept(rec, false)
 					}
 					return len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count), err
 				})
@@ -232,10 +232,11 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 	}
 }
 
-// accept takes a match: past the offset and within the limit it joins the batch.
-func (f *finder) accept(rec *layout.Record) error {
+// accept takes a match: past the offset and within the limit it joins the batch. The document of
+// an own record becomes the entry's.
+func (f *finder) accept(rec *layout.Record, own bool) error {
 	doc := rec.Doc
-	copied := false
+	copied := own
 	if f.project != nil && (f.seen != nil || f.skip == 0 && f.left != 0) {
 		doc, copied = f.project.AppendTo(nil, document.Stored(doc, f.rd.st.source.names)), true
 	}
@@ -330,59 +331,6 @@ func (f *finder) sorted(ctx context.Context) iter.Seq2[*Entry, error] {
 		f.ran.gathered()
 		f.fetched(ctx, ids, false)(yield)
 	}
-}
-
-// fetched yields entries of the state that is read by their ids, those that match the where
-// if test is true.
-func (f *finder) fetched(ctx context.Context, ids []int64, test bool) iter.Seq2[*Entry, error] {
-	return func(yield func(*Entry, error) bool) {
-		size := f.firstBatch()
-		for len(ids) > 0 && (f.left != 0 || f.count) {
-			f.empty()
-			err := f.rd.slice(ctx, func(r storage.Reader) error {
-				b := newBudget()
-				for len(ids) > 0 && len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count) && !b.spent() {
-					if err := f.fetch(r, ids[0], test); err != nil {
-						return err
-					}
-					ids = ids[1:]
-				}
-				return nil
-			})
-			size = fullBatch
-			if !f.deliver(ctx, err, yield) {
-				return
-			}
-		}
-	}
-}
-
-// fetch accepts an entry by its id, if test is true only when it matches the where.
-func (f *finder) fetch(r storage.Reader, id int64, test bool) error {
-	if f.bare && !test {
-		f.batch = append(f.batch, &Entry{ID: id})
-		return nil
-	}
-	var rec layout.Record
-	ok, err := history.StateAt(r, f.ds.id, id, f.rd.st.commit, &rec)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
-	}
-	f.rd.st.source.lift(&rec)
-	if test {
-		f.ran.looked++
-		if ok, err := f.m.match(&rec); !ok {
-			return err
-		}
-		f.ran.matched++
-	}
-	if f.joins != nil {
-		f.m.fill(&rec)
-	}
-	return f.accept(&rec)
 }
 
 // gather collects the sort keys of the matches.

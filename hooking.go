@@ -45,16 +45,22 @@ func (s *source) chain() (*hooks.Chain, error) {
 func (ds *DataSource) hooked(ctx context.Context) (*source, *hooks.Chain, error) {
 	src := ds.db.catalog.cached(ds.id)
 	if src == nil {
-		err := ds.db.view(ctx, func(r storage.Reader) (err error) {
-			_, src, err = ds.db.load(r, ds.id, false)
-			return err
-		})
-		if err != nil {
+		var err error
+		if src, err = ds.loaded(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
 	chain, err := src.chain()
 	return src, chain, err
+}
+
+// loaded reads the cached part of the data source.
+func (ds *DataSource) loaded(ctx context.Context) (src *source, err error) {
+	err = ds.db.view(ctx, func(r storage.Reader) (err error) {
+		_, src, err = ds.db.load(r, ds.id, false)
+		return err
+	})
+	return src, err
 }
 
 // hasher returns the operation hash: the host's, or else an HMAC whose key belongs to

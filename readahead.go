@@ -26,6 +26,9 @@ const (
 	keptUnwanted                  // it is not there, or does not match
 )
 
+// heldStep is how many bytes one core keeps at most before the others know of them.
+const heldStep = 64 << 10
+
 // errFull ends reading ahead when there is no room for more.
 var errFull = errors.New("no room for what is read ahead")
 
@@ -70,35 +73,42 @@ func (rd *reading) readAhead(ctx context.Context) {
 	c.room()
 	var held atomic.Int64
 	_ = rd.spread(ctx, len(c.kept), func() spreadWork {
-		a := &aheadReader{rd: rd, held: &held}
+		a := &aheadReader{rd: rd, held: &held, kept: c.kept, id: func(i int) int64 { return c.places[i].id }}
 		return a.read
 	})
 }
 
-// aheadReader reads proposals on one core.
+// aheadReader reads entries by their ids on one core.
 type aheadReader struct {
 	rd    *reading
+	id    func(i int) int64
+	kept  []keptRecord
 	held  *atomic.Int64 // bytes that are kept, by all
 	arena arena
 	key   [layout.EntrySize]byte
 }
 
+// read is the work of spread.
 func (a *aheadReader) read(r storage.Reader, _ layout.Head, from, to int) error {
-	c, n := a.rd.chosen, 0
+	n := 0
 	for i := from; i < to; i++ {
 		var rec layout.Record
-		key := layout.AppendEntryKey(a.key[:0], a.rd.ds.id, c.places[i].id)
+		key := layout.AppendEntryKey(a.key[:0], a.rd.ds.id, a.id(i))
 		found, err := history.StateUnder(r, key, a.rd.st.commit, &rec)
 		if err != nil {
 			return err
 		}
-		k := &c.kept[i]
+		k := &a.kept[i]
 		if !found {
 			k.state = keptUnwanted
 			continue
 		}
 		if n += keptSize + len(rec.Doc) + len(rec.Order); a.held.Load()+int64(n) > int64(keptBytes) {
 			return errFull
+		}
+		if n > heldStep {
+			a.held.Add(int64(n))
+			n = 0
 		}
 		k.keep(&rec, &a.arena)
 		k.state = keptRead

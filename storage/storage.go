@@ -89,9 +89,9 @@ type Cursor interface {
 
 // Seeker is implemented by Readers that find a key without a cursor, which costs less.
 type Seeker interface {
-	// Seek returns the first key of a keyspace at or above from, and its value. ok is false
-	// where there is none, and after an error. What is said of bytes at Reader holds.
-	Seek(ks Keyspace, from []byte) (key, value []byte, ok bool, err error)
+	// Seek returns the first key of a keyspace that begins with prefix, and its value. ok is
+	// false where there is none, and after an error. What is said of bytes at Reader holds.
+	Seek(ks Keyspace, prefix []byte) (key, value []byte, ok bool, err error)
 }
 
 // Skipper is implemented by cursors that can pass over keys. One cursor that skips from key to key,

@@ -14,7 +14,11 @@ func WriteImage(w storage.Writer, source, version int64, rec *layout.Record) err
 // Now sets rec to an entry as it is after the last commit that changed its data source, and
 // reports whether it exists.
 func Now(r storage.Reader, source, id, last int64, rec *layout.Record) (bool, error) {
-	key := layout.EntryKey(source, id)
+	return NowUnder(r, layout.EntryKey(source, id), last, rec)
+}
+
+// NowUnder is Now for whoever has the key of the entry.
+func NowUnder(r storage.Reader, key []byte, last int64, rec *layout.Record) (bool, error) {
 	value, err := r.Get(layout.Entries, key)
 	if err != nil || value == nil {
 		return false, err

@@ -44,14 +44,14 @@ func (r *reader) value(ks storage.Keyspace, key, value []byte) ([]byte, error) {
 	return value, nil
 }
 
-// Seek returns the first key at or above from, and its value as it was put. can is false where the
-// storage cannot.
-func Seek(in storage.Reader, ks storage.Keyspace, from []byte) (key, value []byte, ok, can bool, err error) {
+// Seek returns the first key that begins with prefix, and its value as it was put. can is false
+// where the storage cannot.
+func Seek(in storage.Reader, ks storage.Keyspace, prefix []byte) (key, value []byte, ok, can bool, err error) {
 	s, can := Raw(in).(storage.Seeker)
 	if !can {
 		return nil, nil, false, false, nil
 	}
-	key, value, ok, err = s.Seek(ks, from)
+	key, value, ok, err = s.Seek(ks, prefix)
 	if own := readerOf(in); own != nil && len(value) > 0 && err == nil {
 		value, err = own.value(ks, key, value)
 	}

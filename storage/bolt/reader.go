@@ -69,14 +69,16 @@ func (r *reader) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	return v, nil
 }
 
-// Seek returns the first key at or above from, as cheaply as Get.
-func (r *reader) Seek(ks storage.Keyspace, from []byte) (key, value []byte, ok bool, err error) {
+// Seek returns the first key that begins with prefix, as cheaply as Get.
+func (r *reader) Seek(ks storage.Keyspace, prefix []byte) (key, value []byte, ok bool, err error) {
 	b, err := r.find(ks)
 	if err != nil || b.Bucket == nil {
 		return nil, nil, false, err
 	}
-	key, value = b.get.Seek(from)
-	return key, value, key != nil, nil
+	if key, value = b.get.Seek(prefix); key == nil || !bytes.HasPrefix(key, prefix) {
+		return nil, nil, false, nil
+	}
+	return key, value, true, nil
 }
 
 // scan returns a cursor over bounds that it keeps and that are not empty.

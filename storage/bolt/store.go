@@ -8,6 +8,7 @@ package bolt
 import (
 	"context"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -51,7 +52,7 @@ func (s *Store) View(ctx context.Context, fn func(storage.Reader) error) error {
 		if l == nil {
 			return fn(r)
 		}
-		return fn(overlay.Reader(l.over(base{r})))
+		return fn(new(overlay.Stack).Over(base{r}, l.active, l.frozen))
 	})
 }
 
@@ -64,7 +65,7 @@ func (s *Store) view(ctx context.Context, fn func(*reader, *layers) error) (err 
 		return storage.ErrClosed
 	}
 	defer s.gate.Leave()
-	defer catchFaults()()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // catchFaults would allocate
 	k, l, err := s.beginView()
 	if err != nil {
 		return err

@@ -38,12 +38,10 @@ func (s *snapshot) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	return v, nil
 }
 
-// Seek returns the first key at or above from.
-func (s *snapshot) Seek(ks storage.Keyspace, from []byte) (key, value []byte, ok bool, err error) {
+// Seek returns the first key that begins with prefix.
+func (s *snapshot) Seek(ks storage.Keyspace, prefix []byte) (key, value []byte, ok bool, err error) {
 	if t := s.find(ks); t != nil {
-		var c tree.Cursor
-		c.Init(t, tree.Bounds{From: from}, false)
-		key, value, ok = c.Next()
+		key, value, ok = t.Seek(prefix, prefix)
 	}
 	return key, value, ok, nil
 }

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
@@ -11,21 +12,24 @@ import (
 func testSeek(t *testing.T, e Engine) {
 	s := open(t, e)
 	rnd := rand.New(rand.NewPCG(5, 6))
-	for range 4 {
+	for round := range 12 {
 		s.view(func(r reader) {
 			seeker, ok := r.Reader.(storage.Seeker)
 			if !ok {
 				t.Skip("readers of the engine cannot seek")
 			}
 			for range 300 {
-				from := []byte(key(rnd.IntN(2100)))
-				if rnd.IntN(3) == 0 {
-					from = from[:rnd.IntN(len(from))]
+				prefix := []byte(key(rnd.IntN(2100)))
+				if rnd.IntN(3) != 0 {
+					prefix = prefix[:rnd.IntN(len(prefix)+1)]
 				}
-				k, v, ok, err := seeker.Seek(ks, from)
-				wk, wv, wok := r.Scan(ks, from, nil, false).Next()
+				k, v, ok, err := seeker.Seek(ks, prefix)
+				wk, wv, wok := r.Scan(ks, prefix, nil, false).Next()
+				if !bytes.HasPrefix(wk, prefix) {
+					wk, wv, wok = nil, nil, false
+				}
 				if err != nil || ok != wok || string(k) != string(wk) || string(v) != string(wv) {
-					t.Fatalf("from %q: %q %q %v %v, want %q %q %v", from, k, v, ok, err, wk, wv, wok)
+					t.Fatalf("with %q: %q %q %v %v, want %q %q %v", prefix, k, v, ok, err, wk, wv, wok)
 				}
 			}
 		})
@@ -33,6 +37,9 @@ func testSeek(t *testing.T, e Engine) {
 			for range 200 {
 				w.set(key(rnd.IntN(2000)), "value")
 				w.delete(key(rnd.IntN(2000)))
+			}
+			if at := rnd.IntN(1900); round%3 == 2 {
+				w.deleteRange(key(at), key(at+rnd.IntN(200)))
 			}
 		})
 	}

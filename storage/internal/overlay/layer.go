@@ -137,6 +137,25 @@ func (o *over) Scan(ks storage.Keyspace, b tree.Bounds, reverse bool) Cursor {
 	return newMerged(sp, o.base.Scan(ks, b, reverse), b, reverse)
 }
 
+// Stack is up to two layers over a base, in one piece of memory.
+type Stack struct {
+	over   [2]over
+	reader reader
+}
+
+// Over returns a base and the layers over it as one storage.Reader; nil is no layer. It makes use
+// of the stack, which must not be used again.
+func (s *Stack) Over(base Base, upper, lower *Layer) storage.Reader {
+	for i, l := range []*Layer{lower, upper} {
+		if l != nil {
+			s.over[i] = over{l, base}
+			base = &s.over[i]
+		}
+	}
+	s.reader = reader{base}
+	return &s.reader
+}
+
 // Reader returns a base as a storage.Reader.
 func Reader(base Base) storage.Reader { return reader{base} }
 

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/siftdb/siftdb/storage"
@@ -20,6 +22,19 @@ func wantContent(t *testing.T, what string, r *rand.Rand, b Base, model map[stri
 		v, _ := b.Get("a", []byte(k))
 		if want, ok := model[k]; ok != (v != nil) || string(v) != want {
 			t.Fatalf("%s: %s is %q, want %q", what, k, v, want)
+		}
+	}
+	for i := range 11 {
+		prefix := strings.TrimSuffix(strconv.Itoa(i), "10") // of many keys, and of all
+		first := ""
+		for k := range model {
+			if strings.HasPrefix(k, prefix) && (first == "" || k < first) {
+				first = k
+			}
+		}
+		k, v, ok, err := b.Seek("a", []byte(prefix))
+		if string(k) != first || string(v) != model[first] || ok != (first != "") || err != nil {
+			t.Fatalf("%s: the first with %q is %q (%q, %v, %v), want %q", what, prefix, k, v, ok, err, first)
 		}
 	}
 	from, to := randomBounds(r)

@@ -24,6 +24,11 @@ func (b base) Get(_ storage.Keyspace, key []byte) ([]byte, error) {
 	return v, b.err
 }
 
+func (b base) Seek(_ storage.Keyspace, prefix []byte) (key, value []byte, ok bool, err error) {
+	key, value, ok = b.tree.Seek(prefix, prefix)
+	return key, value, ok && b.err == nil, b.err
+}
+
 func (b base) Scan(_ storage.Keyspace, r tree.Bounds, reverse bool) Cursor {
 	return &baseCursor{b.tree, r, reverse, b.tree.Scan(r, reverse), b.err}
 }

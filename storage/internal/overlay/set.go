@@ -15,6 +15,8 @@ type Base interface {
 	Get(ks storage.Keyspace, key []byte) ([]byte, error)
 	// Scan returns a cursor over a range that is not empty. It keeps the bounds.
 	Scan(ks storage.Keyspace, b tree.Bounds, reverse bool) Cursor
+	// Seek is storage.Seeker's.
+	Seek(ks storage.Keyspace, prefix []byte) (key, value []byte, ok bool, err error)
 }
 
 // Cursor is a cursor over a base.

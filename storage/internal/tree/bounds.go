@@ -30,3 +30,16 @@ func (b Bounds) Contains(key []byte) bool {
 func (b Bounds) Before(key []byte) bool {
 	return b.To == nil || bytes.Compare(key, b.To) < 0
 }
+
+// Prefixed returns the range of the keys that begin with prefix, in memory of its own.
+func Prefixed(prefix []byte) Bounds {
+	b := Bounds{From: bytes.Clone(prefix), To: bytes.Clone(prefix)}
+	for i := len(b.To) - 1; i >= 0; i-- {
+		if b.To[i]++; b.To[i] != 0 {
+			b.To = b.To[:i+1]
+			return b
+		}
+	}
+	b.To = nil
+	return b
+}

@@ -3,6 +3,7 @@
 package tree
 
 import (
+	"strings"
 	"unsafe"
 
 	"github.com/tidwall/btree"
@@ -48,6 +49,18 @@ func (t *Tree) Version() uint64 { return t.gen }
 // Get returns the value of a key and whether the tree has it. It allocates
 // nothing and keeps no reference to key.
 func (t *Tree) Get(key []byte) (value []byte, ok bool) { return t.m.Get(text(key)) }
+
+// Seek returns the first key at or above from that begins with prefix, and its value. It
+// allocates nothing and keeps no reference to from and prefix.
+func (t *Tree) Seek(from, prefix []byte) (key, value []byte, ok bool) {
+	t.m.Ascend(text(from), func(k string, v []byte) bool {
+		if ok = strings.HasPrefix(k, text(prefix)); ok {
+			key, value = data(k), v
+		}
+		return false
+	})
+	return key, value, ok
+}
 
 // HasBetween reports whether the tree has a key between the bounds.
 func (t *Tree) HasBetween(b Bounds) (found bool) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -146,5 +147,27 @@ func TestGetAllocatesNothing(t *testing.T) {
 	key := []byte("000500")
 	if n := testing.AllocsPerRun(100, func() { tr.Get(key) }); n != 0 {
 		t.Errorf("%v allocations in Get", n)
+	}
+}
+
+// TestSeek finds the first keys with prefixes, and the ranges that they begin.
+func TestSeek(t *testing.T) {
+	tr := New()
+	for _, k := range []string{"a", "ab", "ab\x00", "ab\xff", "ab\xff\xff", "ac", "\xff", "\xff\xff"} {
+		tr.Set([]byte(k), []byte{1})
+	}
+	for prefix, want := range map[string]string{
+		"": "a", "a": "a", "ab": "ab", "ab\x00": "ab\x00", "ab\x01": "", "ab\xff": "ab\xff", "ac": "ac", "aca": "", "b": "", "\xff": "\xff", "\xff\xff\xff": "",
+	} {
+		k, v, ok := tr.Seek([]byte(prefix), []byte(prefix))
+		if string(k) != want || ok != (want != "") || ok != (len(v) == 1) {
+			t.Errorf("%q: %q %v %v, want %q", prefix, k, v, ok, want)
+		}
+		b := Prefixed([]byte(prefix))
+		for _, k := range walk(tr, Bounds{}, false) {
+			if strings.HasPrefix(k, prefix) != b.Contains([]byte(k)) {
+				t.Errorf("%q in the range of %q: %v", k, prefix, b)
+			}
+		}
 	}
 }
