@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"hash/maphash"
 	"math"
+	"math/bits"
 
 	"github.com/siftdb/siftdb/internal/document"
 )
@@ -18,7 +19,7 @@ type dict struct {
 	floats  *floats
 	ranking *ranking
 
-	slots []uint32 // open addressing: codes by the hash of their value; 0 is free
+	slots []uint32 // open addressing: codes by the hash of their value, with some of its bits; 0 is free
 	uses  []uint32 // how many rows of the newest Table have a code
 	used  int      // codes above 0 that a row has
 }
@@ -46,10 +47,15 @@ func (d *dict) code(raw []byte) (code uint32, ok bool) {
 	if len(raw) == 0 {
 		return 0, true
 	}
-	mask := uint64(len(d.slots) - 1)
-	at := maphash.Bytes(seed, raw) & mask
+	hash := maphash.Bytes(seed, raw)
+	mask, width := uint64(len(d.slots)-1), d.width()
+	at := hash & mask
 	for ; d.slots[at] != 0; at = (at + 1) & mask {
-		if c := d.slots[at]; bytes.Equal(d.value(c), raw) {
+		slot := d.slots[at]
+		if slot>>width != tag(hash, width) {
+			continue
+		}
+		if c := slot & uint32(mask); bytes.Equal(d.value(c), raw) {
 			return c, true
 		}
 	}
@@ -63,24 +69,31 @@ func (d *dict) code(raw []byte) (code uint32, ok bool) {
 	if !plain(raw) {
 		d.others = append(d.others, code)
 	}
-	d.slots[at] = code
+	d.slots[at] = tag(hash, width)<<width | code
 	if 4*len(d.ends) > 3*len(d.slots) {
-		d.grow()
+		d.spread(2 * len(d.slots))
 	}
 	return code, true
 }
 
-func (d *dict) grow() {
-	slots := make([]uint32, 2*len(d.slots))
-	mask := uint64(len(slots) - 1)
+// width is how many bits of a slot are the code, which is less than the number of slots. The others
+// are some of the hash, so that hardly ever another value is compared.
+func (d *dict) width() int { return bits.TrailingZeros(uint(len(d.slots))) }
+
+func tag(hash uint64, width int) uint32 { return uint32(hash>>32) >> width }
+
+// spread puts the codes into some more slots, a power of two.
+func (d *dict) spread(n int) {
+	d.slots = make([]uint32, n)
+	mask, width := uint64(n-1), d.width()
 	for code := uint32(1); code < uint32(len(d.ends)); code++ {
-		at := maphash.Bytes(seed, d.value(code)) & mask
-		for slots[at] != 0 {
+		hash := maphash.Bytes(seed, d.value(code))
+		at := hash & mask
+		for d.slots[at] != 0 {
 			at = (at + 1) & mask
 		}
-		slots[at] = code
+		d.slots[at] = tag(hash, width)<<width | code
 	}
-	d.slots = slots
 }
 
 // use notes that a row has a code, and no longer the one that it had.
