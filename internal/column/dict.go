@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/document"
 )
@@ -76,6 +77,21 @@ func (d *dict) code(raw []byte) (code uint32, ok bool) {
 	return code, true
 }
 
+// codes appends the codes of values, each of which a row has, to list; ok is false when there is no
+// room.
+func (d *dict) codes(list []uint32, v *values) (_ []uint32, ok bool) {
+	from := 0
+	for _, to := range v.ends {
+		code, ok := d.code(v.blob[from:to])
+		if !ok {
+			return list, false
+		}
+		d.use(code, 0)
+		list, from = append(list, code), to
+	}
+	return list, true
+}
+
 // width is how many bits of a slot are the code, which is less than the number of slots. The others
 // are some of the hash, so that hardly ever another value is compared.
 func (d *dict) width() int { return bits.TrailingZeros(uint(len(d.slots))) }
@@ -93,6 +109,30 @@ func (d *dict) spread(n int) {
 			at = (at + 1) & mask
 		}
 		d.slots[at] = tag(hash, width)<<width | code
+	}
+}
+
+// reserve makes room at once for the values of all rows of a column, of which some have been seen,
+// where most have one of their own and that takes no more than some bytes.
+func (d *dict) reserve(seen, rows, bytes int) {
+	n := len(d.ends) - 1
+	if seen == 0 || rows <= seen || n <= seen/2 || cap(d.ends) >= rows {
+		return
+	}
+	most := int(float64(n)/float64(seen)*float64(rows)*1.01) + 64
+	blob := int(float64(len(d.blob)) / float64(n) * float64(most) * 1.02)
+	slots := 1 << bits.Len(uint(most+most/3))
+	if 12*most+4*slots+blob > bytes || uint64(blob) > maxBlob {
+		return
+	}
+	d.ends = slices.Grow(d.ends, max(most-len(d.ends), 0))
+	d.uses = slices.Grow(d.uses, max(most-len(d.uses), 0))
+	d.blob = slices.Grow(d.blob, max(blob-len(d.blob), 0))
+	if len(d.others) > n/2 {
+		d.others = slices.Grow(d.others, max(most-len(d.others), 0))
+	}
+	if slots > len(d.slots) {
+		d.spread(slots)
 	}
 }
 
