@@ -11,7 +11,7 @@ import (
 )
 
 // dividedBuild is how many entries make the reading of columns worth dividing over the cores.
-const dividedBuild = 2 * pieceBlocks * layout.BlockSize
+const dividedBuild = 2 * pieceRows
 
 // readColumns reads the columns of a build; nil when none of them fits. All cores read, unless
 // somebody writes meanwhile or there are few entries.
@@ -66,10 +66,15 @@ func (db *DB) columnReader(ctx context.Context, b *columnBuild, builder *column.
 	return &columnReader{ctx: ctx, columns: &db.columns, build: b, builder: builder}
 }
 
-func (w *columnReader) visit(rec *layout.Record, _ query.Verdict) (more bool, err error) {
+// begin takes a piece to be filled, if there is none.
+func (w *columnReader) begin() {
 	if w.piece == nil {
-		w.piece = w.builder.Piece()
+		w.piece = w.builder.Piece(int(min(pieceRows, w.build.count)))
 	}
+}
+
+func (w *columnReader) visit(rec *layout.Record, _ query.Verdict) (more bool, err error) {
+	w.begin()
 	w.rows++
 	if !w.piece.Add(rec.ID, rec.OrderValue(), document.Stored(rec.Doc, nil)) {
 		return true, nil
@@ -82,9 +87,7 @@ func (w *columnReader) visit(rec *layout.Record, _ query.Verdict) (more bool, er
 
 // end gives the piece to the builder.
 func (w *columnReader) end(place int) error {
-	if w.piece == nil {
-		w.piece = w.builder.Piece()
-	}
+	w.begin()
 	w.builder.Give(w.piece, place)
 	w.piece = nil
 	w.columns.grow(w.build, w.builder, w.rows)
@@ -97,7 +100,7 @@ func (w *columnReader) readAll(rd *reading) error {
 	place := 0
 	visit := func(rec *layout.Record, v query.Verdict) (bool, error) {
 		more, err := w.visit(rec, v)
-		if err == nil && w.piece.Rows() == pieceBlocks*layout.BlockSize {
+		if err == nil && w.piece.Rows() == pieceRows {
 			err = w.end(place)
 			place++
 		}

@@ -19,6 +19,9 @@ const parallelFrom = 16 * layout.BlockSize
 // pieceBlocks is how many blocks of ids a worker takes at a time.
 const pieceBlocks = 2
 
+// pieceRows is how many entries that are at most.
+const pieceRows = pieceBlocks * layout.BlockSize
+
 // divisible reports whether the whole scan may be divided: nothing has been read
 // yet, every entry stands where it stood, and there are many.
 func (rd *reading) divisible() bool {

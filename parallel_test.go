@@ -40,7 +40,7 @@ func begun(t *testing.T, ds *DataSource) *reading {
 // TestDivision divides a scan: the pieces are those of ascending ids, each is read once, a worker
 // that has enough ends it, and what is written meanwhile has it begun anew.
 func TestDivision(t *testing.T) {
-	_, list := columnDB(t, 1<<20, 1, 3*pieceBlocks*layout.BlockSize+500)
+	_, list := columnDB(t, 1<<20, 1, 3*pieceRows+500)
 	ds := list[0]
 	read := func(rd *reading, most int) (pieces [][]int64, done bool) {
 		t.Helper()
@@ -68,7 +68,7 @@ func TestDivision(t *testing.T) {
 	}
 	pieces, done := read(begun(t, ds), 0)
 	all := slices.Concat(pieces...)
-	if !done || len(pieces) < 4 || len(all) != 3*pieceBlocks*layout.BlockSize+500 || !slices.IsSorted(all) {
+	if !done || len(pieces) < 4 || len(all) != 3*pieceRows+500 || !slices.IsSorted(all) {
 		t.Fatalf("%d pieces of %d entries, done %v", len(pieces), len(all), done)
 	}
 	if pieces, done = read(begun(t, ds), 10); len(pieces) != 0 || !done {

@@ -45,8 +45,8 @@ func NewBuilder(numbers []uint16, rows, room int) *Builder {
 	return b
 }
 
-// Piece returns an empty piece, to be filled by one goroutine.
-func (b *Builder) Piece() *Piece {
+// Piece returns an empty piece for about so many rows, to be filled by one goroutine.
+func (b *Builder) Piece(rows int) *Piece {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := len(b.spare); n > 0 {
@@ -54,7 +54,13 @@ func (b *Builder) Piece() *Piece {
 		b.spare = b.spare[:n-1]
 		return p
 	}
-	return &Piece{b: b, columns: make([]pieceColumn, len(b.parts))}
+	p := &Piece{b: b, ids: make([]int64, 0, rows), columns: make([]pieceColumn, len(b.parts))}
+	for i := range p.columns {
+		c, batch := &p.columns[i], min(rows, batchRows)
+		c.codes = make([]uint32, 0, rows)
+		c.added.ends, c.added.hashes = make([]int, 0, batch), make([]uint64, 0, batch)
+	}
+	return p
 }
 
 // Give adds a piece at a place among the others; they are counted from 0 on. It is the builder's

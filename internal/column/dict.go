@@ -23,6 +23,8 @@ type dict struct {
 	slots []uint32 // open addressing: codes by the hash of their value, with some of its bits; 0 is free
 	uses  []uint32 // how many rows of the newest Table have a code
 	used  int      // codes above 0 that a row has
+
+	touched uint32 // of no use; see touch
 }
 
 // seed makes the hashes unlike those of any other process.
@@ -45,10 +47,14 @@ func (d *dict) value(code uint32) []byte {
 
 // code returns the code of a value, a new one if need be; ok is false when there is no room.
 func (d *dict) code(raw []byte) (code uint32, ok bool) {
+	return d.codeOf(raw, maphash.Bytes(seed, raw))
+}
+
+// codeOf is code for whoever knows the hash.
+func (d *dict) codeOf(raw []byte, hash uint64) (code uint32, ok bool) {
 	if len(raw) == 0 {
 		return 0, true
 	}
-	hash := maphash.Bytes(seed, raw)
 	mask, width := uint64(len(d.slots)-1), d.width()
 	at := hash & mask
 	for ; d.slots[at] != 0; at = (at + 1) & mask {
@@ -81,8 +87,11 @@ func (d *dict) code(raw []byte) (code uint32, ok bool) {
 // room.
 func (d *dict) codes(list []uint32, v *values) (_ []uint32, ok bool) {
 	from := 0
-	for _, to := range v.ends {
-		code, ok := d.code(v.blob[from:to])
+	for i, to := range v.ends {
+		if i%touchAhead == 0 {
+			d.touch(v.hashes[i:min(i+touchAhead, len(v.hashes))])
+		}
+		code, ok := d.codeOf(v.blob[from:to], v.hashes[i])
 		if !ok {
 			return list, false
 		}
@@ -90,6 +99,20 @@ func (d *dict) codes(list []uint32, v *values) (_ []uint32, ok bool) {
 		list, from = append(list, code), to
 	}
 	return list, true
+}
+
+// touchAhead is how many slots are brought near at a time.
+const touchAhead = 64
+
+// touch reads the slots where values are about to be looked for. In a large dictionary each is far
+// away in memory: read here, none waits for the one before it. What is read is kept for the reading
+// not to be left out.
+func (d *dict) touch(hashes []uint64) {
+	mask, sum := uint64(len(d.slots)-1), uint32(0)
+	for _, hash := range hashes {
+		sum |= d.slots[hash&mask]
+	}
+	d.touched = sum
 }
 
 // width is how many bits of a slot are the code, which is less than the number of slots. The others

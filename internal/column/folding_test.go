@@ -83,7 +83,7 @@ func TestFolding(t *testing.T) {
 func BenchmarkContains(b *testing.B) {
 	names := document.NewNames([]string{"a"})
 	builder := NewBuilder([]uint16{0}, 0, 0)
-	piece := builder.Piece()
+	piece := builder.Piece(0)
 	for i := range 100_000 {
 		text := fmt.Sprintf(`{"a":"%d The Quick Brown fox jumps over the lazy dog, and again. And Once More, word"}`, i)
 		raw := must[[]byte](b)(document.NewEncoder(names, document.Limits{}).AppendJSON(nil, []byte(text)))

@@ -20,7 +20,7 @@ func needleTable(t testing.TB, rnd *rand.Rand, rows int) (*Table, query.Schema, 
 	names := document.NewNames([]string{"a"})
 	letters := strings.Split("a,b,B,k,K,\u212a,i,I,\u0130,s,\u017f,\u03a3,\u03c3,\u00df,7,.5, ,%,_", ",")
 	b := NewBuilder([]uint16{0}, 0, 0)
-	piece := b.Piece()
+	piece := b.Piece(0)
 	docs := make([]document.Value, rows)
 	for i := range docs {
 		var text strings.Builder

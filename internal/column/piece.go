@@ -1,6 +1,10 @@
 package column
 
-import "github.com/siftdb/siftdb/internal/document"
+import (
+	"hash/maphash"
+
+	"github.com/siftdb/siftdb/internal/document"
+)
 
 // Piece is a part of what a Builder makes a Table of. It is filled by one goroutine.
 type Piece struct {
@@ -21,8 +25,18 @@ type pieceColumn struct {
 
 // values are stored values, one after the other.
 type values struct {
-	blob []byte
-	ends []int
+	blob   []byte
+	ends   []int
+	hashes []uint64 // once they are to be turned into codes
+}
+
+// hash makes the hashes.
+func (v *values) hash() {
+	from := 0
+	v.hashes = v.hashes[:0]
+	for _, to := range v.ends {
+		v.hashes, from = append(v.hashes, maphash.Bytes(seed, v.blob[from:to])), to
+	}
 }
 
 // A batch of values is turned into codes at once, while it is near: so many entries, or bytes.
@@ -63,6 +77,7 @@ func (p *Piece) Code() {
 
 // code turns the values of a piece into codes. A column that has too many is given up.
 func (p *part) code(in *pieceColumn, b *Builder) {
+	in.added.hash()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.gone.Load() {
@@ -74,7 +89,7 @@ func (p *part) code(in *pieceColumn, b *Builder) {
 		}
 		p.size.Store(int64(d.size()))
 	}
-	in.added = values{in.added.blob[:0], in.added.ends[:0]}
+	in.added = values{in.added.blob[:0], in.added.ends[:0], in.added.hashes[:0]}
 }
 
 // size returns how many bytes the piece takes, once it is given.

@@ -20,7 +20,7 @@ func TestPiecesInAnyOrder(t *testing.T) {
 	b := NewBuilder([]uint16{0, 1}, 0, 0)
 	const pieces, rows = 4, 3000
 	for place := pieces - 1; place >= 0; place-- {
-		piece := b.Piece()
+		piece := b.Piece(rows)
 		for i := range rows {
 			id := int64(i*pieces + place)
 			if piece.Add(id, float64(id%2*id), numbered(t, fmt.Sprint(id%1700))) {
@@ -60,7 +60,7 @@ func TestPiecesInAnyOrder(t *testing.T) {
 func TestReserved(t *testing.T) {
 	build := func(room, values int) (table *Table, grown int) {
 		b := NewBuilder([]uint16{0}, 20_000, room)
-		piece := b.Piece()
+		piece := b.Piece(0)
 		size := 0
 		for i := range 20_000 {
 			if piece.Add(int64(i), 0, numbered(t, fmt.Sprint(float64(i%values)+0.25))) {

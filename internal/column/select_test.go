@@ -17,7 +17,7 @@ func textTable(t testing.TB, rows int) (*Table, query.Schema) {
 	t.Helper()
 	names := document.NewNames([]string{"a", "b", "c"})
 	b := NewBuilder([]uint16{0, 1, 2}, 0, 0)
-	piece := b.Piece()
+	piece := b.Piece(0)
 	long := strings.Repeat("y", 1000)
 	for i := range rows {
 		text := fmt.Sprint("text ", i)

@@ -60,7 +60,7 @@ func (m *model) build(commit int64) *Table {
 	for ids := range slices.Chunk(m.ids(), 700) {
 		at := place
 		wg.Go(func() {
-			piece := b.Piece()
+			piece := b.Piece(0)
 			for _, id := range ids {
 				piece.Add(id, 0, m.docs[id])
 			}
