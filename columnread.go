@@ -46,10 +46,14 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 	return builder.Finish(last), nil
 }
 
+// reservedBytes is how much memory is taken beforehand for columns that are read. Of large ones it would
+// be much at a time beside what has been made of others; they grow as they are read.
+const reservedBytes = 16 << 20
+
 // newBuilder returns a builder for what a build has not read yet.
 func (db *DB) newBuilder(b *columnBuild) *column.Builder {
 	b.rows = 0
-	return column.NewBuilder(b.numbers, int(b.count), db.columns.limit/4)
+	return column.NewBuilder(b.numbers, int(b.count), min(db.columns.limit/4, reservedBytes))
 }
 
 // columnReader gives pieces of columns to a builder.
