@@ -48,7 +48,7 @@ func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, e
 
 // reservedBytes is how much memory is taken beforehand for columns that are read. Of large ones it would
 // be much at a time beside what has been made of others; they grow as they are read.
-const reservedBytes = 16 << 20
+const reservedBytes = 8 << 20
 
 // newBuilder returns a builder for what a build has not read yet.
 func (db *DB) newBuilder(b *columnBuild) *column.Builder {
