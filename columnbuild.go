@@ -8,10 +8,7 @@ import (
 	"time"
 
 	"github.com/siftdb/siftdb/internal/column"
-	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/errs"
-	"github.com/siftdb/siftdb/internal/layout"
-	"github.com/siftdb/siftdb/query"
 	"github.com/siftdb/siftdb/storage"
 )
 
@@ -117,74 +114,6 @@ func (db *DB) runBuild(b *columnBuild) {
 		u := b.set.column(n)
 		if u.asked, u.served = 0, 0; err != nil {
 			u.wait = min(2*max(u.wait, columnWait), columnWaitLarge)
-		}
-	}
-}
-
-// readColumns reads the columns of a build; nil when none of them fits.
-func (db *DB) readColumns(ctx context.Context, b *columnBuild) (*column.Table, error) {
-	rd := (&DataSource{db: &DB{core: db.core, inner: true}, id: b.set.id}).read()
-	defer rd.close()
-	builder := column.NewBuilder(b.numbers)
-	defer builder.Wait()
-	rows, last := 0, int64(-1)
-	for done := false; !done; {
-		err := rd.slice(ctx, func(r storage.Reader) (err error) {
-			if last < 0 {
-				last = rd.st.head.Last
-			}
-			names := rd.st.source.names
-			done, err = rd.entries(r, nil, func(rec *layout.Record, _ query.Verdict) (bool, error) {
-				builder.Add(rec.ID, rec.OrderValue(), document.Stored(rec.Doc, names))
-				if rows++; rows%1024 != 0 {
-					return true, nil
-				}
-				b.rows = int64(rows)
-				more := db.columns.grow(b, builder)
-				builder.Flush()
-				return more, ctx.Err()
-			})
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		done = done || len(builder.Numbers()) == 0
-	}
-	builder.Flush()
-	if b.rows = max(int64(rows), 1); !db.columns.grow(b, builder) {
-		return nil, nil
-	}
-	return builder.Finish(last), nil
-}
-
-// grow makes room for what has been read. Columns for which there is none are dropped, the
-// largest first; it reports whether any is left.
-func (c *columnCache) grow(b *columnBuild, builder *column.Builder) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for {
-		size := builder.Size()
-		if c.evict(size-b.bytes, b.since) {
-			c.bytes += size - b.bytes
-			b.bytes = size
-			return len(builder.Numbers()) > 0
-		}
-		largest, most := uint16(0), -1
-		for _, n := range builder.Numbers() {
-			if size := builder.ColumnSize(n); size > most {
-				largest, most = n, size
-			}
-		}
-		if most < 0 {
-			return false
-		}
-		builder.Drop(largest)
-		u := b.set.column(largest)
-		u.size = min(int(float64(most)*float64(max(b.count, b.rows))/float64(b.rows)), c.limit) // once it is complete
-		u.wait = min(2*max(u.wait, columnWait), columnWaitMost)
-		if size > c.limit {
-			u.large, u.wait = b.count, max(u.wait, columnWaitLarge)
 		}
 	}
 }

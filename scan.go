@@ -30,6 +30,8 @@ type scanner struct {
 	// judge takes a first look at a document; nil is unsure of all. Entries to which
 	// it says no are not visited.
 	judge func(doc []byte) query.Verdict
+	// bare has entries visited of whose header only the order may be relied on.
+	bare bool
 	// pick is judge for whoever knows the answer by the id, which ascends; it goes first.
 	pick func(id int64) query.Verdict
 
@@ -159,7 +161,12 @@ func (s *scanner) runPlain(c storage.Cursor, b *budget, visit visitor) (bool, er
 		case s.judge != nil:
 			verdict = s.judge(rec.Doc)
 		}
-		if verdict != query.No || !s.exact {
+		switch {
+		case s.exact && s.bare:
+			if err := rec.DecodeOrder(); err != nil {
+				return false, err
+			}
+		case verdict != query.No || !s.exact:
 			if err := rec.DecodeHeader(); err != nil {
 				return false, err
 			}

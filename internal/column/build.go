@@ -2,45 +2,42 @@ package column
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-
-	"github.com/siftdb/siftdb/internal/document"
+	"sync"
+	"sync/atomic"
 )
 
-// Builder makes a Table of a data source. What has been added is turned into codes by the batch,
-// while more is added.
+// Builder makes a Table of a data source from pieces of it, which several goroutines may fill and
+// give to it at a time.
 type Builder struct {
-	table *Table
 	parts []*part
-	last  int64 // the id that came last
-	mixed bool  // they did not ascend
-	batch int   // entries that have been added since the last Flush
-	busy  chan struct{}
-	err   error // of the batch before
+	rows  int // that there will be, about
+	room  int // for bytes of values that are expected
+
+	mu    sync.Mutex // guards what follows; taken before that of a part
+	table *Table
+	next  int            // the place of the piece that the table goes on with
+	given map[int]*Piece // what comes behind that
+	bytes int            // of given
+	spare []*Piece       // to be filled again
+	mixed bool           // the ids did not ascend
 }
 
 // part is a column in the making.
 type part struct {
 	number uint16
-	c      *Column
-	full   bool // there were too many values
-	added  values
-	coding values // what is being turned into codes
+	c      *Column // its chunks are the Builder's
+	size   atomic.Int64
+	gone   atomic.Bool // given up
+
+	mu    sync.Mutex // held by whoever turns values into codes
+	coded int        // rows
 }
 
-// values are stored values, one after the other.
-type values struct {
-	blob []byte
-	ends []int
-}
-
-// mostBatch is how many entries are added before they are flushed in any case.
-const mostBatch = 4096
-
-// NewBuilder returns a builder of a Table with some columns.
-func NewBuilder(numbers []uint16) *Builder {
-	b := &Builder{table: &Table{columns: make(map[uint16]*Column)}}
+// NewBuilder returns a builder of a Table with some columns and about so many rows. It takes memory
+// for these beforehand, as far as they take no more than some bytes.
+func NewBuilder(numbers []uint16, rows, room int) *Builder {
+	b := &Builder{rows: rows, room: room / max(len(numbers), 1), table: &Table{ids: make([]int64, 0, min(rows, room/16)), columns: make(map[uint16]*Column)}, given: make(map[int]*Piece)}
 	for _, number := range numbers {
 		c := &Column{dict: newDict(), order: new(sorting)}
 		b.parts, b.table.columns[number] = append(b.parts, &part{number: number, c: c}), c
@@ -48,105 +45,135 @@ func NewBuilder(numbers []uint16) *Builder {
 	return b
 }
 
-// Add adds an entry with its order.
-func (b *Builder) Add(id int64, order float64, doc document.Value) {
-	t := b.table
-	if order != 0 {
-		t.placed = append(t.placed, Place{order, len(t.ids)})
+// Piece returns an empty piece for about so many rows, to be filled by one goroutine.
+func (b *Builder) Piece(rows int) *Piece {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.spare); n > 0 {
+		p := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return p
 	}
-	t.ids = append(t.ids, id)
-	b.mixed = b.mixed || id < b.last
-	b.last = id
-	for _, p := range b.parts {
-		p.added.blob = append(p.added.blob, doc.Column(p.number).Raw()...)
-		p.added.ends = append(p.added.ends, len(p.added.blob))
+	p := &Piece{b: b, ids: make([]int64, 0, rows), columns: make([]pieceColumn, len(b.parts))}
+	for i := range p.columns {
+		c, batch := &p.columns[i], min(rows, batchRows)
+		c.codes = make([]uint32, 0, rows)
+		c.added.ends, c.added.hashes = make([]int, 0, batch), make([]uint64, 0, batch)
 	}
-	if b.batch++; b.batch == mostBatch {
-		b.Flush()
-	}
+	return p
 }
 
-// Flush begins to turn into codes what has been added.
-func (b *Builder) Flush() {
-	b.Wait()
-	b.batch = 0
-	for _, p := range b.parts {
-		p.added, p.coding = values{p.coding.blob[:0], p.coding.ends[:0]}, p.added
-	}
-	b.busy = make(chan struct{})
-	go func() {
-		defer close(b.busy)
-		defer func() {
-			if v := recover(); v != nil {
-				b.err = fmt.Errorf("turning values into codes panicked: %v", v)
-			}
-		}()
-		for _, p := range b.parts {
-			p.code()
-		}
-	}()
-}
-
-// Wait waits for what Flush has begun, and drops columns that have too many values.
-func (b *Builder) Wait() {
-	if b.busy == nil {
-		return
-	}
-	<-b.busy
-	b.busy = nil
-	for _, p := range slices.Clone(b.parts) {
-		if p.full || b.err != nil {
-			b.Drop(p.number)
-		}
-	}
-}
-
-func (p *part) code() {
-	from := 0
-	for _, to := range p.coding.ends {
-		code, ok := p.c.dict.code(p.coding.blob[from:to])
-		if from = to; !ok {
-			p.full = true
+// Give adds a piece at a place among the others; they are counted from 0 on. It is the builder's
+// from then on.
+func (b *Builder) Give(p *Piece, place int) {
+	p.Code()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given[place] = p
+	b.bytes += p.size()
+	for {
+		p := b.given[b.next]
+		if p == nil {
 			return
 		}
-		p.c.dict.use(code, 0)
-		p.c.append(code)
+		delete(b.given, b.next)
+		b.next++
+		b.bytes -= p.size()
+		b.take(p)
 	}
+}
+
+// take adds a piece to the table.
+func (b *Builder) take(p *Piece) {
+	t := b.table
+	for _, q := range p.placed {
+		t.placed = append(t.placed, Place{q.Order, q.Row + len(t.ids)})
+	}
+	if len(p.ids) > 0 {
+		b.mixed = b.mixed || p.mixed || len(t.ids) > 0 && t.ids[len(t.ids)-1] > p.ids[0]
+	}
+	t.ids = append(t.ids, p.ids...)
+	for i, part := range b.parts {
+		if !part.gone.Load() {
+			part.c.extend(p.columns[i].codes)
+		}
+	}
+	p.reset()
+	b.spare = append(b.spare, p)
 }
 
 // Drop gives a column up.
 func (b *Builder) Drop(number uint16) {
-	b.Wait()
-	delete(b.table.columns, number)
-	b.parts = slices.DeleteFunc(b.parts, func(p *part) bool { return p.number == number })
+	for _, part := range b.parts {
+		if part.number == number {
+			part.gone.Store(true)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clean()
+}
+
+// clean lets go of the columns that have been given up.
+func (b *Builder) clean() {
+	for _, part := range b.parts {
+		if part.gone.Load() && b.table.columns[part.number] != nil {
+			delete(b.table.columns, part.number)
+			part.mu.Lock()
+			part.c = nil
+			part.mu.Unlock()
+		}
+	}
 }
 
 // Numbers returns the columns that have not been given up.
-func (b *Builder) Numbers() []uint16 { return b.table.Numbers() }
+func (b *Builder) Numbers() (list []uint16) {
+	for _, part := range b.parts {
+		if !part.gone.Load() {
+			list = append(list, part.number)
+		}
+	}
+	return list
+}
 
-// Size returns about how many bytes of memory the builder takes, but for what has been added
-// since the last Flush.
+// Size returns about how many bytes of memory the builder takes, but for pieces that are being
+// filled.
 func (b *Builder) Size() int {
-	b.Wait()
-	n := b.table.Size()
-	for number := range b.table.columns {
-		n += b.ColumnSize(number)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clean()
+	n := b.table.Size() + b.bytes
+	for _, part := range b.parts {
+		n += b.columnSize(part)
 	}
 	return n
 }
 
 // ColumnSize returns how many of them are for a column.
-func (b *Builder) ColumnSize(number uint16) int {
-	b.Wait()
-	c := b.table.columns[number]
-	return c.dict.size() + 4*ChunkRows*len(c.chunks)
+func (b *Builder) ColumnSize(number uint16) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, part := range b.parts {
+		if part.number == number {
+			n += b.columnSize(part)
+		}
+	}
+	return n
 }
 
-// Finish returns the Table, as after a commit; nil when every column was given up.
+func (b *Builder) columnSize(p *part) int {
+	if p.gone.Load() {
+		return 0
+	}
+	return int(p.size.Load()) + 4*ChunkRows*len(p.c.chunks)
+}
+
+// Finish returns the Table of all pieces, as after a commit; nil when every column was given up.
 func (b *Builder) Finish(commit int64) *Table {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clean()
 	t := b.table
-	b.Flush()
-	b.Wait()
 	if len(t.columns) == 0 {
 		return nil
 	}

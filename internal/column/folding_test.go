@@ -82,12 +82,14 @@ func TestFolding(t *testing.T) {
 // BenchmarkContains looks for words in 100,000 texts of 80 bytes.
 func BenchmarkContains(b *testing.B) {
 	names := document.NewNames([]string{"a"})
-	builder := NewBuilder([]uint16{0})
+	builder := NewBuilder([]uint16{0}, 0, 0)
+	piece := builder.Piece(0)
 	for i := range 100_000 {
 		text := fmt.Sprintf(`{"a":"%d The Quick Brown fox jumps over the lazy dog, and again. And Once More, word"}`, i)
 		raw := must[[]byte](b)(document.NewEncoder(names, document.Limits{}).AppendJSON(nil, []byte(text)))
-		builder.Add(int64(i+1), 0, document.Stored(raw, names))
+		piece.Add(int64(i+1), 0, document.Stored(raw, names))
 	}
+	builder.Give(piece, 0)
 	table := builder.Finish(1)
 	schema := query.Schema{Names: names, Columns: func(name string) bool { return name == "a" }}
 	for _, word := range []string{"zebra", "tent", "seen e"} {

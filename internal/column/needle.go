@@ -3,16 +3,25 @@ package column
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"slices"
 	"unicode/utf8"
 
 	"github.com/siftdb/siftdb/internal/document"
 )
 
+// notASCII is the highest bit of eight bytes each.
+const notASCII = 0x8080808080808080
+
 // plain reports whether a stored value is a string of ASCII.
 func plain(raw []byte) bool {
 	if kind, _, _ := document.PeekValue(raw); kind != document.String {
 		return false
+	}
+	for ; len(raw) >= 8; raw = raw[8:] {
+		if binary.LittleEndian.Uint64(raw)&notASCII != 0 {
+			return false
+		}
 	}
 	for _, c := range raw {
 		if c >= utf8.RuneSelf {

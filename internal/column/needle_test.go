@@ -19,7 +19,8 @@ func needleTable(t testing.TB, rnd *rand.Rand, rows int) (*Table, query.Schema, 
 	t.Helper()
 	names := document.NewNames([]string{"a"})
 	letters := strings.Split("a,b,B,k,K,\u212a,i,I,\u0130,s,\u017f,\u03a3,\u03c3,\u00df,7,.5, ,%,_", ",")
-	b := NewBuilder([]uint16{0})
+	b := NewBuilder([]uint16{0}, 0, 0)
+	piece := b.Piece(0)
 	docs := make([]document.Value, rows)
 	for i := range docs {
 		var text strings.Builder
@@ -39,8 +40,9 @@ func needleTable(t testing.TB, rnd *rand.Rand, rows int) (*Table, query.Schema, 
 		}
 		raw := must[[]byte](t)(document.NewEncoder(names, document.Limits{}).AppendJSON(nil, []byte(data)))
 		docs[i] = document.Stored(raw, names)
-		b.Add(int64(i+1), 0, docs[i])
+		piece.Add(int64(i+1), 0, docs[i])
 	}
+	b.Give(piece, 0)
 	return b.Finish(1), query.Schema{Names: names, Columns: func(name string) bool { return name == "a" }}, docs
 }
 

@@ -168,24 +168,13 @@ func (t *Table) sorted(c *Column, desc bool) []uint32 {
 // ranks orders codes as values are ordered (spec 4.2): values that are equal in that order
 // have one rank. count is how many there are.
 func (d Dict) ranks() (of []uint32, count uint32) {
-	type item struct {
-		key  []byte
-		code uint32
-	}
-	items := make([]item, d.Len())
-	var keys []byte
-	for code := range items {
-		at := len(keys)
-		keys = document.AppendKey(keys, d.Value(uint32(code)))
-		items[code] = item{code: uint32(code), key: keys[at:len(keys):len(keys)]}
-	}
-	slices.SortFunc(items, func(a, b item) int { return bytes.Compare(a.key, b.key) })
-	of = make([]uint32, len(items))
-	for i, it := range items {
-		if i > 0 && !bytes.Equal(it.key, items[i-1].key) {
+	list, first := d.sortCodes(0)
+	of = make([]uint32, len(list))
+	for i, code := range list {
+		if i > 0 && first[i] {
 			count++
 		}
-		of[it.code] = count
+		of[code] = count
 	}
 	return of, count + 1
 }

@@ -34,40 +34,31 @@ func (d Dict) ranked() []uint32 {
 	return r.ranks[:d.Len()]
 }
 
-// codeKey is a code with the sort key of its value.
-type codeKey struct {
-	key  []byte
-	code uint32
-}
-
 // extend ranks the codes that are new.
 func (r *ranking) extend(d Dict) {
 	known := len(r.ranks)
 	if known < d.Len()/2 {
 		r.codes, known = nil, 0
 	}
-	come := make([]codeKey, 0, d.Len()-known)
-	var keys []byte
-	for code := uint32(known); code < uint32(d.Len()); code++ {
-		at := len(keys)
-		keys = document.AppendKey(keys, d.Value(code))
-		come = append(come, codeKey{keys[at:len(keys):len(keys)], code})
-	}
-	slices.SortFunc(come, func(a, b codeKey) int { return bytes.Compare(a.key, b.key) })
+	come, first := d.sortCodes(uint32(known))
 	codes, old := make([]uint32, 0, d.Len()), r.codes
-	var key []byte
-	for _, c := range come {
-		n, _ := slices.BinarySearchFunc(old, c.key, func(code uint32, want []byte) int {
-			key = document.AppendKey(key[:0], d.Value(code))
-			return bytes.Compare(key, want)
-		})
-		codes = append(append(codes, old[:n]...), c.code)
+	var key, own []byte
+	for _, code := range come {
+		n := 0
+		if len(old) > 0 {
+			own = document.AppendKey(own[:0], d.Value(code))
+			n, _ = slices.BinarySearchFunc(old, own, func(code uint32, want []byte) int {
+				key = document.AppendKey(key[:0], d.Value(code))
+				return bytes.Compare(key, want)
+			})
+		}
+		codes = append(append(codes, old[:n]...), code)
 		old = old[n:]
 	}
 	codes = append(codes, old...)
 	ranks, rank := make([]uint32, d.Len()), uint32(0)
 	for i, code := range codes {
-		if i > 0 && !r.equal(d, codes[i-1], code, known) {
+		if i > 0 && (known == 0 && first[i] || known > 0 && !r.equal(d, codes[i-1], code, known)) {
 			rank++
 		}
 		ranks[code] = rank

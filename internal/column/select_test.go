@@ -16,7 +16,8 @@ import (
 func textTable(t testing.TB, rows int) (*Table, query.Schema) {
 	t.Helper()
 	names := document.NewNames([]string{"a", "b", "c"})
-	b := NewBuilder([]uint16{0, 1, 2})
+	b := NewBuilder([]uint16{0, 1, 2}, 0, 0)
+	piece := b.Piece(0)
 	long := strings.Repeat("y", 1000)
 	for i := range rows {
 		text := fmt.Sprint("text ", i)
@@ -24,8 +25,9 @@ func textTable(t testing.TB, rows int) (*Table, query.Schema) {
 			text += long
 		}
 		raw := must[[]byte](t)(document.NewEncoder(names, document.Limits{}).AppendJSON(nil, fmt.Appendf(nil, `{"a":%d,"b":%q,"c":%d}`, i, text, i%10)))
-		b.Add(int64(i+1), 0, document.Stored(raw, names))
+		piece.Add(int64(i+1), 0, document.Stored(raw, names))
 	}
+	b.Give(piece, 0)
 	return b.Finish(1), query.Schema{Names: names, Columns: func(name string) bool { _, ok := names.Lookup(name); return ok }}
 }
 

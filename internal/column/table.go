@@ -214,3 +214,15 @@ func (c *Column) append(code uint32) {
 	last := &c.chunks[len(c.chunks)-1]
 	*last = append(*last, code)
 }
+
+// extend adds the codes of the rows that come next.
+func (c *Column) extend(codes []uint32) {
+	for len(codes) > 0 {
+		if n := len(c.chunks); n == 0 || len(c.chunks[n-1]) == ChunkRows {
+			c.chunks = append(c.chunks, make([]uint32, 0, ChunkRows))
+		}
+		last := &c.chunks[len(c.chunks)-1]
+		n := min(ChunkRows-len(*last), len(codes))
+		*last, codes = append(*last, codes[:n]...), codes[n:]
+	}
+}

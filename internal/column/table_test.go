@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/siftdb/siftdb/internal/document"
@@ -53,10 +54,21 @@ func (m *model) ids() []int64 {
 }
 
 func (m *model) build(commit int64) *Table {
-	b := NewBuilder([]uint16{0, 1, 2})
-	for _, id := range m.ids() {
-		b.Add(id, 0, m.docs[id])
+	b := NewBuilder([]uint16{0, 1, 2}, 0, 0)
+	var wg sync.WaitGroup
+	place := 0
+	for ids := range slices.Chunk(m.ids(), 700) {
+		at := place
+		wg.Go(func() {
+			piece := b.Piece(0)
+			for _, id := range ids {
+				piece.Add(id, 0, m.docs[id])
+			}
+			b.Give(piece, at)
+		})
+		place++
 	}
+	wg.Wait()
 	return b.Finish(commit)
 }
 

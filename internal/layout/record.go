@@ -94,6 +94,15 @@ func (r *Record) DecodeHeader() error {
 	return nil
 }
 
+// DecodeOrder is DecodeHeader for who wants only the order of an entry, which hardly any has.
+func (r *Record) DecodeOrder() error {
+	if r.flags&flagOrdered == 0 {
+		r.Order = nil
+		return nil
+	}
+	return r.DecodeHeader()
+}
+
 // EncodeEntry returns the value that stores the record in the entry keyspace, and
 // its checksum.
 func (r *Record) EncodeEntry(key []byte) (value []byte, sum uint64) {
