@@ -83,7 +83,7 @@ type library struct {
 // libraries is the whole list of other modules that are imported directly.
 var libraries = []library{
 	{"go.etcd.io/bbolt", []string{"storage/bolt"}, true},
-	{"golang.org/x/sys", []string{"storage/bolt"}, false}, // file locks on Windows
+	{"golang.org/x/sys", []string{"storage/bolt"}, false}, // file locks on Windows, handles that share one on Unix
 	{"github.com/tidwall/btree", []string{"storage/..."}, false},
 	{"github.com/ohler55/ojg", []string{".", "cmd/...", "examples/..."}, false},
 	{"github.com/oklog/ulid/v2", []string{".", "hooks"}, false},

@@ -264,6 +264,7 @@ func (s *Store) take(made *opened) (old *bbolt.DB) {
 	old = s.db
 	made.db.NoSync, made.db.NoGrowSync = s.opts.NoSync, false
 	s.db, s.file, s.unsaved = made.db, made.file, true
+	s.late.reading.Store(false)
 	s.idle.reset(s.db)
 	return old
 }
@@ -290,6 +291,7 @@ func (s *Store) swapClosed(made *opened) error {
 	} else {
 		err = syncDir(filepath.Dir(s.path))
 	}
+	s.late.reading.Store(false)
 	if s.lost = s.reopen(); s.lost != nil {
 		return errors.Join(err, s.lost)
 	}

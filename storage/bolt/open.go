@@ -87,14 +87,16 @@ func (o Options) withDefaults() Options {
 // It returns storage.ErrCorrupt when the log of the file is missing or damaged, and
 // storage.ErrNotDatabase when the log beside it belongs to another one, as a *LogError.
 //
-// Opening a file that was closed takes no longer for a large one. After a crash,
-// Open reads the file to find its free pages, and checks its structure.
+// Opening a file that was closed takes no longer for a large one. Where it has many free pages,
+// their list is read with the first Update, which then returns what Open would return when there is
+// not enough memory, or the list is damaged. After a crash, Open reads the file to find its free
+// pages, and checks its structure.
 func Open(path string, opts Options) (*Store, error) {
 	opts = opts.withDefaults()
 	deadline := time.Now().Add(opts.LockTimeout)
 	for {
 		s, err := openOnce(path, opts, deadline)
-		if !errors.Is(err, errReplaced) {
+		if !errors.Is(err, errReplaced) && !errors.Is(err, errOvertaken) {
 			return s, err
 		}
 		if time.Now().After(deadline) {
@@ -108,7 +110,7 @@ func Open(path string, opts Options) (*Store, error) {
 // the lock has compacted the store.
 var errReplaced = errors.New("another file is at the path")
 
-// openOnce is Open, but for errReplaced.
+// openOnce is Open, but for errReplaced and errOvertaken.
 func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 	found, err := prepare(path, opts, deadline)
 	if err != nil {
@@ -122,7 +124,12 @@ func openOnce(path string, opts Options, deadline time.Time) (*Store, error) {
 		commitTx: (*bbolt.Tx).Commit,
 		unsaved:  found.meta.freelist == noFreelist,
 	}
-	if err := s.open(path, found.size, deadline); err != nil {
+	if s.readsFirst(found) {
+		err = s.openReading(path, found, deadline)
+	} else {
+		err = s.open(path, found.size, deadline)
+	}
+	if err != nil {
 		return nil, openError(path, err)
 	}
 	err = s.settle(path)
@@ -182,6 +189,7 @@ func openError(path string, err error) error {
 type file struct {
 	meta meta
 	size int64
+	free int      // pages, where the file has a list of them and is not opened for reading alone
 	kept *os.File // the file itself, open and locked, where bbolt can go on with it
 }
 
@@ -284,14 +292,16 @@ func inspect(f *os.File, size int64, readOnly bool) (file, error) {
 	if readOnly {
 		return file{meta: m, size: size}, nil // bbolt follows pages only inside View
 	}
-	check := verifyFreelist
+	free, err := 0, error(nil)
 	if m.freelist == noFreelist {
-		check = verifyPages
+		err = verifyPages(f, m)
+	} else {
+		free, err = verifyFreelist(f, m)
 	}
-	if err := check(f, m); err != nil {
+	if err != nil {
 		return file{}, fmt.Errorf("%w: %w", storage.ErrCorrupt, err)
 	}
-	return file{meta: m, size: size}, nil
+	return file{meta: m, size: size, free: free}, nil
 }
 
 // open opens bbolt, with less address space where the wanted size is refused.

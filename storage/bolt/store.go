@@ -7,6 +7,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -31,6 +32,7 @@ type Store struct {
 
 	pageSize int
 	recent   recent // commits that are not in bbolt yet
+	late     late   // of a file that is open for reading until something is written
 
 	idle   idle        // transactions of Views that have ended
 	begins sync.Mutex  // held while a transaction begins
@@ -105,6 +107,11 @@ func (s *Store) beginView() (kept, *layers, error) {
 // begin begins a bbolt transaction. A panic in it is the last thing that bbolt
 // does in this process: it holds its locks then.
 func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
+	if writable {
+		if err := s.openWriting(); err != nil {
+			return nil, err
+		}
+	}
 	s.begins.Lock()
 	defer s.begins.Unlock()
 	return s.beginLocked(writable)
@@ -152,11 +159,12 @@ func (s *Store) Close() error {
 	if s.dead.Load() {
 		return s.file.Close() // the mapping stays until the process ends
 	}
-	if s.lost != nil {
+	s.late.retired.Wait()
+	if s.lost != nil && !s.late.reading.Load() {
 		return nil
 	}
 	s.idle.reset(nil)
-	return s.db.Close()
+	return errors.Join(s.unlockFailed(), s.db.Close())
 }
 
 // saveFreelist commits the list of free pages, and that the log is finished, and
@@ -220,6 +228,10 @@ func (s *Store) Size() (storage.Size, error) {
 		return storage.Size{}, err
 	}
 	stats := db.Stats()
-	used -= int64(stats.FreePageN+stats.PendingPageN) * int64(s.pageSize)
+	free := stats.FreePageN + stats.PendingPageN
+	if db.IsReadOnly() {
+		free = s.late.found.free
+	}
+	used -= int64(free) * int64(s.pageSize)
 	return storage.Size{Total: info.Size() + logged, Used: used}, nil
 }

@@ -23,33 +23,33 @@ func verifyPages(f io.ReaderAt, m meta) error {
 	return err
 }
 
-// verifyFreelist returns what is wrong with the list of free pages of a file that
-// was closed.
-func verifyFreelist(f io.ReaderAt, m meta) error {
+// verifyFreelist returns how many pages are in the list of free pages of a file that was
+// closed, and what is wrong with it.
+func verifyFreelist(f io.ReaderAt, m meta) (free int, err error) {
 	v := &verifier{file: f, meta: m, seen: make([]uint64, m.next/64+1)}
 	p, err := v.read(m.freelist)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if order.Uint16(p[8:]) != flagFreelist {
-		return fmt.Errorf("page %d is not a freelist", m.freelist)
+		return 0, fmt.Errorf("page %d is not a freelist", m.freelist)
 	}
 	count, ids := uint64(order.Uint16(p[10:])), p[headerSize:]
 	if count == 0xFFFF {
 		count, ids = order.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids)/8) {
-		return fmt.Errorf("freelist of %d pages is too long", count)
+		return 0, fmt.Errorf("freelist of %d pages is too long", count)
 	}
 	last := uint64(1)
 	for i := range count {
 		id := order.Uint64(ids[i*8:])
 		if id <= last || id >= m.next {
-			return fmt.Errorf("freelist has page %d after page %d of %d", id, last, m.next)
+			return 0, fmt.Errorf("freelist has page %d after page %d of %d", id, last, m.next)
 		}
 		last = id
 	}
-	return nil
+	return int(count), nil
 }
 
 // read returns a page with those it flows over to, and marks them.
