@@ -86,14 +86,19 @@ func (g *group) commitLogged() error {
 	if cap(l.record) <= keptBuffer {
 		s.recent.buffer = l.record
 	}
-	if frees := l.frees(); l.stuck != nil && !frees {
+	frees := l.frees()
+	if l.stuck != nil && !frees {
 		return l.stuck
-	} else if !l.direct {
+	}
+	if !l.direct {
 		reserve := s.opts.logSizes().reserve
 		if frees {
 			reserve = 0
 		}
 		err := s.append(l.record, l.next, reserve)
+		if err == nil && frees && s.recent.full.Load() {
+			s.relieve()
+		}
 		elsewhere := errors.Is(err, commitlog.ErrNoRoom) || notApplied(err) && errors.Is(err, storage.ErrFull)
 		if !elsewhere || s.frozen.Load() {
 			return err

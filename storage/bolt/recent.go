@@ -23,6 +23,7 @@ type recent struct {
 	log    *commitlog.Log // nil when there is none; the leader's, who sets it while holding begins
 	path   string         // of the log
 	layers atomic.Pointer[layers]
+	full   atomic.Bool // there was no space for the last layer that was to be written into bbolt
 
 	// flushing is held by whoever writes to bbolt, and guards frozenEnd. The leader may take
 	// it; nobody waits for the lead while holding it.
@@ -111,6 +112,12 @@ func (s *Store) flush() error {
 	if frozen == nil {
 		return nil
 	}
+	err := s.flushLayer(frozen)
+	s.recent.full.Store(errors.Is(err, storage.ErrFull))
+	return err
+}
+
+func (s *Store) flushLayer(frozen *overlay.Layer) error {
 	if s.frozen.Load() {
 		return storage.ErrReadOnly
 	}
@@ -186,6 +193,15 @@ func (s *Store) merge() bool {
 	s.recent.sinceSize = 0
 	s.recent.layers.Store(with(nil, merged))
 	return true
+}
+
+// relieve writes all layers into bbolt when what was just committed makes room there, which had
+// none. Were that to come with what is written next, this could not have its pages: those that a
+// transaction frees are not for itself. The caller has the lead.
+func (s *Store) relieve() {
+	s.recent.flushing.Lock()
+	defer s.recent.flushing.Unlock()
+	_ = s.drain() // the log has it
 }
 
 // crowded reports whether commits have to wait for the layers to be written into bbolt.
