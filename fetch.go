@@ -19,10 +19,7 @@ func (f *finder) fetched(ctx context.Context, ids []int64, test bool) iter.Seq2[
 	return func(yield func(*Entry, error) bool) {
 		for size := f.firstBatch(); len(ids) > 0 && (f.left != 0 || f.count); size = fullBatch {
 			f.empty()
-			var ahead []keptRecord
-			if !f.bare || test {
-				ahead = f.ahead(ctx, ids, size)
-			}
+			ahead := f.ahead(ctx, ids, size, test)
 			err := f.rd.slice(ctx, func(r storage.Reader) error {
 				b := newBudget()
 				for i := 0; len(ids) > 0 && len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count) && !b.spent(); i++ {
@@ -52,11 +49,11 @@ func (f *finder) fetch(r storage.Reader, id int64, ahead *keptRecord, test bool)
 		f.batch = append(f.batch, &Entry{ID: id})
 		return nil
 	}
-	var rec *layout.Record
+	var read layout.Record
+	rec := &read
 	if ahead != nil {
 		rec = &ahead.rec
 	} else {
-		rec = new(layout.Record)
 		ok, err := history.StateAt(r, f.ds.id, id, f.rd.st.commit, rec)
 		if err != nil {
 			return err
@@ -64,8 +61,8 @@ func (f *finder) fetch(r storage.Reader, id int64, ahead *keptRecord, test bool)
 		if !ok {
 			return errs.New(errs.Corrupt, "entry %d of data source %d is gone from the state that is read", id, f.ds.id)
 		}
-		f.rd.st.source.lift(rec)
 	}
+	f.rd.st.source.lift(rec) // the definition may hide more than when it was read
 	if test {
 		f.ran.looked++
 		if ok, err := f.m.match(rec); !ok {
@@ -82,12 +79,12 @@ func (f *finder) fetch(r storage.Reader, id int64, ahead *keptRecord, test bool)
 // ahead reads the first of some entries on all cores, where they are many, as far as there is room
 // for what a batch holds. It is called between slices. What it does not return, or returns without
 // having read it, is to be read in its turn; then whatever fails is met.
-func (f *finder) ahead(ctx context.Context, ids []int64, size int) []keptRecord {
+func (f *finder) ahead(ctx context.Context, ids []int64, size int, test bool) []keptRecord {
 	n := min(len(ids), size)
 	if f.left >= 0 && !f.count {
 		n = min(n, saturated(f.skip, f.left)) // if all of them match
 	}
-	if f.crowded || !f.rd.spreadable(n) {
+	if f.crowded || f.bare && !test || !f.rd.spreadable(n) {
 		return nil
 	}
 	f.kept = slices.Grow(f.kept[:0], n)[:n]

@@ -334,7 +334,7 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 		if k := c.keptAt(at); k != nil {
 			more := true
 			var err error
-			if k.state != keptUnwanted {
+			if k.state != keptUnwanted && rd.see(&k.rec) { // the definition may hide more than when it was read
 				more, err = visit(&k.rec, c.verdictOf(k, rd.scan))
 			}
 			if err != nil || !more || b.spent() {

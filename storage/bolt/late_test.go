@@ -30,6 +30,12 @@ func opensLate(t testing.TB) {
 	t.Cleanup(func() { lateFrom = old })
 }
 
+// bareAndLogged runs a test without a commit log, and with one.
+func bareAndLogged(t *testing.T, sizes *logSizes, run func(*testing.T, Options)) {
+	t.Run("bare", func(t *testing.T) { run(t, Options{NoSync: true}) })
+	t.Run("log", func(t *testing.T) { run(t, Options{NoSync: true, Log: true, sizes: sizes}) })
+}
+
 // openLate opens a file, which is open for reading then.
 func openLate(t testing.TB, path string, o Options) *Store {
 	t.Helper()
@@ -69,105 +75,95 @@ func TestStorageLate(t *testing.T) {
 // reading alone.
 func TestLateView(t *testing.T) {
 	opensLate(t)
-	for name, o := range map[string]Options{
-		"bare": {NoSync: true},
-		"log":  {NoSync: true, Log: true, sizes: &tinySizes},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := openLate(t, closedFile(t), o)
-			want := dump(t, s)
-			err := s.View(background, func(r storage.Reader) error {
-				for round := range 60 {
-					fresh := bytes.Repeat([]byte{byte(round) | 0x80}, 100)
-					write(t, s, func(w storage.Writer) error {
-						for i := range 600 {
-							if err := w.Put(rows, key(i), fresh); err != nil {
-								return err
-							}
+	bareAndLogged(t, &tinySizes, func(t *testing.T, o Options) {
+		s := openLate(t, closedFile(t), o)
+		want := dump(t, s)
+		err := s.View(background, func(r storage.Reader) error {
+			for round := range 60 {
+				fresh := bytes.Repeat([]byte{byte(round) | 0x80}, 100)
+				write(t, s, func(w storage.Writer) error {
+					for i := range 600 {
+						if err := w.Put(rows, key(i), fresh); err != nil {
+							return err
 						}
-						return nil
-					})
-				}
-				if s.late.reading.Load() {
-					t.Error("the file is still open for reading alone")
-				}
-				var b bytes.Buffer
-				c := r.Scan(rows, nil, nil, false)
-				for k, v, ok := c.Next(); ok; k, v, ok = c.Next() {
-					fmt.Fprintf(&b, "%s %x %x\n", rows, k, v)
-				}
-				if b.String() != want {
-					t.Error("the View sees another state than the one in which it began")
-				}
-				return c.Err()
-			})
-			if err != nil {
-				t.Fatal(err)
+					}
+					return nil
+				})
 			}
-			if n := count(t, s); n != 600 {
-				t.Errorf("%d keys after the writes", n)
+			if s.late.reading.Load() {
+				t.Error("the file is still open for reading alone")
 			}
-			s.late.retired.Wait() // the View has ended
-			if n := s.db.Stats().OpenTxN; n > 1 || n == 0 && !o.Log {
-				t.Errorf("%d transactions are open, want the one that is kept of the last View", n)
+			var b bytes.Buffer
+			c := r.Scan(rows, nil, nil, false)
+			for k, v, ok := c.Next(); ok; k, v, ok = c.Next() {
+				fmt.Fprintf(&b, "%s %x %x\n", rows, k, v)
 			}
+			if b.String() != want {
+				t.Error("the View sees another state than the one in which it began")
+			}
+			return c.Err()
 		})
-	}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, s); n != 600 {
+			t.Errorf("%d keys after the writes", n)
+		}
+		s.late.retired.Wait() // the View has ended
+		if n := s.db.Stats().OpenTxN; n > 1 || n == 0 && !o.Log {
+			t.Errorf("%d transactions are open, want the one that is kept of the last View", n)
+		}
+	})
 }
 
 // TestLateRace lets the first writes and many Views meet.
 func TestLateRace(t *testing.T) {
 	opensLate(t)
-	for name, o := range map[string]Options{
-		"bare": {NoSync: true},
-		"log":  {NoSync: true, Log: true, sizes: &tinySizes},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := closedFile(t)
-			for round := range 10 {
-				s := openLate(t, path, o)
-				var wg sync.WaitGroup
-				for g := range 4 {
-					wg.Go(func() {
-						for i := range 10 {
-							if err := put(s, fmt.Sprintf("w%d-%d", g, i), fmt.Sprint(round)); err != nil {
-								t.Error(err)
-							}
+	bareAndLogged(t, &tinySizes, func(t *testing.T, o Options) {
+		path := closedFile(t)
+		for round := range 10 {
+			s := openLate(t, path, o)
+			var wg sync.WaitGroup
+			for g := range 4 {
+				wg.Go(func() {
+					for i := range 10 {
+						if err := put(s, fmt.Sprintf("w%d-%d", g, i), fmt.Sprint(round)); err != nil {
+							t.Error(err)
 						}
-					})
-					wg.Go(func() {
-						for range 10 {
-							seen := 0
-							err := s.View(background, func(r storage.Reader) error {
-								c := r.Scan(rows, nil, []byte("w"), false)
-								for _, _, ok := c.Next(); ok; _, _, ok = c.Next() {
-									seen++
-								}
-								return c.Err()
-							})
-							if err != nil || seen != 300 {
-								t.Errorf("a View saw %d keys, %v", seen, err)
-							}
-							if _, err := s.Size(); err != nil {
-								t.Error(err)
-							}
-						}
-					})
-				}
-				wg.Wait()
-				if err := s.Close(); err != nil {
-					t.Fatal(err)
-				}
-				s = openLate(t, path, o)
-				for g := range 4 {
-					if got := get(t, s, fmt.Sprintf("w%d-9", g)); got != fmt.Sprint(round) {
-						t.Errorf("the last write of %d is %q", g, got)
 					}
-				}
-				s.Close()
+				})
+				wg.Go(func() {
+					for range 10 {
+						seen := 0
+						err := s.View(background, func(r storage.Reader) error {
+							c := r.Scan(rows, nil, []byte("w"), false)
+							for _, _, ok := c.Next(); ok; _, _, ok = c.Next() {
+								seen++
+							}
+							return c.Err()
+						})
+						if err != nil || seen != 300 {
+							t.Errorf("a View saw %d keys, %v", seen, err)
+						}
+						if _, err := s.Size(); err != nil {
+							t.Error(err)
+						}
+					}
+				})
 			}
-		})
-	}
+			wg.Wait()
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openLate(t, path, o)
+			for g := range 4 {
+				if got := get(t, s, fmt.Sprintf("w%d-9", g)); got != fmt.Sprint(round) {
+					t.Errorf("the last write of %d is %q", g, got)
+				}
+			}
+			s.Close()
+		}
+	})
 }
 
 // TestLateSize compares the size of what is open for reading with that of what is open for writing.
@@ -303,33 +299,28 @@ func TestLateTurns(t *testing.T) {
 // TestLateNoMemory lets the mapping for the first write be refused, and then be had.
 func TestLateNoMemory(t *testing.T) {
 	opensLate(t)
-	for name, o := range map[string]Options{
-		"bare": {NoSync: true},
-		"log":  {NoSync: true, Log: true, sizes: &stillSizes},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := closedFile(t)
-			s := openLate(t, path, o)
-			s.late.tryMap = func(*os.File, int) error { return syscall.ENOMEM }
-			for range 2 {
-				if err := put(s, "a", "1"); !errors.Is(err, syscall.ENOMEM) {
-					t.Errorf("Update: %v, want ENOMEM", err)
-				}
-				wantLocked(t, path, Options{LockTimeout: soon})
-				if got := get(t, s, "a"); got != "-" {
-					t.Errorf("what failed is there: %q", got)
-				}
+	bareAndLogged(t, &stillSizes, func(t *testing.T, o Options) {
+		path := closedFile(t)
+		s := openLate(t, path, o)
+		s.late.tryMap = func(*os.File, int) error { return syscall.ENOMEM }
+		for range 2 {
+			if err := put(s, "a", "1"); !errors.Is(err, syscall.ENOMEM) {
+				t.Errorf("Update: %v, want ENOMEM", err)
 			}
-			s.late.tryMap = tryMap
-			mustPut(t, s, "a", "1")
-			if err := s.Close(); err != nil {
-				t.Fatal(err)
+			wantLocked(t, path, Options{LockTimeout: soon})
+			if got := get(t, s, "a"); got != "-" {
+				t.Errorf("what failed is there: %q", got)
 			}
-			if got := get(t, openLate(t, path, o), "a"); got != "1" {
-				t.Errorf("got %q", got)
-			}
-		})
-	}
+		}
+		s.late.tryMap = tryMap
+		mustPut(t, s, "a", "1")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := get(t, openLate(t, path, o), "a"); got != "1" {
+			t.Errorf("got %q", got)
+		}
+	})
 }
 
 // TestLateMmapFallback asks for more address space than there is.
@@ -407,43 +398,38 @@ func TestLateLost(t *testing.T) {
 // TestLateDamage damages the list of free pages after the file was opened.
 func TestLateDamage(t *testing.T) {
 	opensLate(t)
-	for name, o := range map[string]Options{
-		"bare": {NoSync: true},
-		"log":  {NoSync: true, Log: true, sizes: &stillSizes},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := closedFile(t)
-			s := openLate(t, path, o)
-			want := dump(t, s)
-			f, err := os.OpenFile(path, os.O_RDWR, 0)
-			if err != nil {
-				t.Fatal(err)
+	bareAndLogged(t, &stillSizes, func(t *testing.T, o Options) {
+		path := closedFile(t)
+		s := openLate(t, path, o)
+		want := dump(t, s)
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		at := int64(s.late.found.meta.freelist) * int64(s.pageSize)
+		if _, err := f.WriteAt([]byte{0, 0}, at+8); err != nil { // the flags of the page
+			t.Fatal(err)
+		}
+		for range 2 {
+			ctx, stop := context.WithTimeout(background, time.Minute)
+			err := s.Update(ctx, func(w storage.Writer) error { return w.Put(rows, []byte("a"), nil) })
+			stop()
+			if !errors.Is(err, storage.ErrCorrupt) {
+				t.Errorf("Update: %v, want ErrCorrupt", err)
 			}
-			defer f.Close()
-			at := int64(s.late.found.meta.freelist) * int64(s.pageSize)
-			if _, err := f.WriteAt([]byte{0, 0}, at+8); err != nil { // the flags of the page
-				t.Fatal(err)
+			if dump(t, s) != want {
+				t.Error("Views see another state")
 			}
-			for range 2 {
-				ctx, stop := context.WithTimeout(background, time.Minute)
-				err := s.Update(ctx, func(w storage.Writer) error { return w.Put(rows, []byte("a"), nil) })
-				stop()
-				if !errors.Is(err, storage.ErrCorrupt) {
-					t.Errorf("Update: %v, want ErrCorrupt", err)
-				}
-				if dump(t, s) != want {
-					t.Error("Views see another state")
-				}
-				wantLocked(t, path, Options{LockTimeout: soon})
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			if _, err := Open(path, o); !errors.Is(err, storage.ErrCorrupt) {
-				t.Errorf("Open: %v, want ErrCorrupt", err)
-			}
-		})
-	}
+			wantLocked(t, path, Options{LockTimeout: soon})
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := Open(path, o); !errors.Is(err, storage.ErrCorrupt) {
+			t.Errorf("Open: %v, want ErrCorrupt", err)
+		}
+	})
 }
 
 // TestLateCloseWithoutWrite leaves the file, and what lies beside it, as it was.

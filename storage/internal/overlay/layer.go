@@ -156,9 +156,7 @@ func (s *Stack) Over(base Base, upper, lower *Layer) storage.Reader {
 	return &s.reader
 }
 
-// Reader returns a base as a storage.Reader.
-func Reader(base Base) storage.Reader { return reader{base} }
-
+// reader is a base as a storage.Reader.
 type reader struct{ Base }
 
 // Scan returns a cursor over a range of keys.

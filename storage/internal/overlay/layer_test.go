@@ -40,7 +40,7 @@ func wantContent(t *testing.T, what string, r *rand.Rand, b Base, model map[stri
 	from, to := randomBounds(r)
 	reverse := r.IntN(2) == 0
 	var got, want []string
-	c := Reader(b).Scan("a", from, to, reverse)
+	c := reader{b}.Scan("a", from, to, reverse)
 	for k, v, ok := c.Next(); ok; k, v, ok = c.Next() {
 		got = append(got, string(k)+"="+string(v))
 	}
