@@ -12,8 +12,9 @@ import (
 	"github.com/siftdb/siftdb/internal/errs"
 )
 
-// ParseCommit reads a commit body, the JSON of spec 8.1. A body without entries,
-// or with a member that is no object or whose data are none, is ErrInvalidInput.
+// ParseCommit reads a commit body, the JSON of spec 8.1. Delete lists each id once, in
+// order. A body without entries, or with a member that is no object or whose data are
+// none, is ErrInvalidInput.
 func ParseCommit(body []byte) (Commit, error) {
 	c := Commit{ReturnEntries: true}
 	v, err := parseLoose(body)
@@ -44,9 +45,8 @@ func ParseCommit(body []byte) (Commit, error) {
 
 // ReadCommit is ParseCommit for a body that comes in as a stream: entries are read one by
 // one, so that the text as a whole is never in memory. Keys of fallback, the JSON of an
-// object, count where the body lacks them; it may be nil. Delete lists each id once, in
-// order. A body that ends too early is io.ErrUnexpectedEOF, and an error of the reader is
-// returned as it is.
+// object, count where the body lacks them; it may be nil. A body that ends too early is
+// io.ErrUnexpectedEOF, and an error of the reader is returned as it is.
 func ReadCommit(body io.Reader, fallback json.RawMessage) (Commit, error) {
 	var r commitReader
 	err := r.read(body, fallback)
@@ -105,11 +105,6 @@ func (r *commitReader) read(body io.Reader, fallback json.RawMessage) error {
 func readIDs(text *document.Stream) ([]int64, error) {
 	ids := []int64{}
 	sorted := 0
-	tidy := func() {
-		slices.Sort(ids)
-		ids = slices.Compact(ids)
-		sorted = len(ids)
-	}
 	err := text.Items(func() error {
 		value, err := text.Value()
 		if err != nil {
@@ -126,12 +121,12 @@ func readIDs(text *document.Stream) ([]int64, error) {
 			}
 		}
 		if ids = append(ids, id); len(ids) >= 4096+2*sorted {
-			tidy()
+			ids = sortedIDs(ids)
+			sorted = len(ids)
 		}
 		return nil
 	})
-	tidy()
-	return ids, err
+	return sortedIDs(ids), err
 }
 
 // parseLoose reads JSON without limits of its own: those of the database are for the
@@ -183,6 +178,7 @@ func (c *Commit) setKey(key string, v document.Value) error {
 			}
 			c.Delete = append(c.Delete, id)
 		}
+		c.Delete = sortedIDs(c.Delete)
 	case "columns":
 		if !isArray {
 			return bad("an array of strings")
