@@ -109,6 +109,9 @@ func (s *Store) compactLog(compacted bool) error {
 		s.frozen.Store(true) // it is not known where to go on
 		return err
 	}
+	if s.recent.inside && m.id != s.recent.log.ID() {
+		return s.takeInside(m)
+	}
 	s.recent.log.Restart(m.next)
 	if !compacted {
 		return nil
@@ -163,17 +166,37 @@ func (s *Store) copyAll(ctx context.Context) (made *opened, err error) {
 		return made, err
 	}
 	defer tx.Rollback()
-	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error { return copyBucket(ctx, made.db, name, b) })
-	if err == nil && s.recent.log != nil {
-		next := commitlog.First(s.recent.log.Head().Seq)
-		err = made.db.Update(func(tx *bbolt.Tx) error {
-			return putMark(tx, mark{open: true, id: s.recent.log.ID(), next: next})
-		})
+	err = tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
+		if isOwn(name) {
+			return nil
+		}
+		return copyBucket(ctx, made.db, name, b)
+	})
+	if err == nil {
+		err = s.markCopy(tx, made.db)
 	}
 	if err == nil {
 		err = made.db.Sync()
 	}
 	return made, err
+}
+
+// markCopy puts the mark of the log into the copy of a file, and an empty log where that is inside.
+func (s *Store) markCopy(tx *bbolt.Tx, to *bbolt.DB) error {
+	m, known, err := getMark(tx)
+	if err != nil || !known {
+		return err
+	}
+	return to.Update(func(tx *bbolt.Tx) error {
+		switch {
+		case s.recent.log == nil:
+			m.open = false // nothing was ever in it
+			return putMark(tx, m)
+		case s.recent.inside:
+			return s.putInside(tx, s.recent.log.Size())
+		}
+		return putMark(tx, s.markAt(commitlog.First(s.recent.log.Head().Seq)))
+	})
 }
 
 // openNew opens the file into which everything is copied.

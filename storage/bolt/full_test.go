@@ -79,6 +79,8 @@ func TestNoSpaceWithLog(t *testing.T) {
 	if inChild(t) {
 		testNoSpace(t, Options{Log: true})
 		testNoSpace(t, Options{Log: true, LogBytes: 200_000})
+		testNoSpace(t, Options{Log: true, LogInFile: true})
+		testNoSpace(t, Options{Log: true, LogInFile: true, LogBytes: 200_000})
 	}
 }
 

@@ -11,6 +11,11 @@ import (
 	"github.com/siftdb/siftdb/storage/internal/overlay"
 )
 
+// isOwn reports whether a bucket is the store's own, and no keyspace.
+func isOwn(name []byte) bool {
+	return bytes.Equal(name, markBucket) || bytes.Equal(name, insideBucket)
+}
+
 // Keyspaces returns the names of all buckets of the file but the store's own, and of those that
 // are going to be there.
 func (s *Store) Keyspaces() ([]storage.Keyspace, error) {
@@ -29,7 +34,7 @@ func (s *Store) Keyspaces() ([]storage.Keyspace, error) {
 			}
 		}
 		return r.tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
-			if !bytes.Equal(name, markBucket) {
+			if !isOwn(name) {
 				add(storage.Keyspace(name))
 			}
 			return nil

@@ -18,17 +18,25 @@ import (
 var tinySizes = logSizes{flush: 4 << 10, direct: 64 << 10, room: 128 << 10, most: 512 << 10, idle: time.Millisecond}
 
 func TestStorageWithLog(t *testing.T) {
-	storagetest.Run(t, engine(Options{Log: true, NoSync: true}))
+	eachPlace(t, func(t *testing.T, o Options) {
+		o.NoSync = true
+		storagetest.Run(t, engine(o))
+	})
 }
 
 func TestStorageWithTinyLog(t *testing.T) {
-	storagetest.Run(t, engine(Options{Log: true, NoSync: true, sizes: &tinySizes}))
+	eachPlace(t, func(t *testing.T, o Options) {
+		o.NoSync, o.sizes = true, &tinySizes
+		storagetest.Run(t, engine(o))
+	})
 }
 
 // TestStorageAfterCrash has every store that is opened again be a copy of the files as they
 // were before it was closed.
-func TestStorageAfterCrash(t *testing.T) {
-	o := Options{Log: true, NoSync: true, sizes: &stillSizes}
+func TestStorageAfterCrash(t *testing.T) { eachPlace(t, testStorageAfterCrash) }
+
+func testStorageAfterCrash(t *testing.T, o Options) {
+	o.NoSync, o.sizes = true, &stillSizes
 	storagetest.Run(t, storagetest.Engine{
 		Open: func(t testing.TB) storage.Storage {
 			return &crashing{openStore(t, filepath.Join(t.TempDir(), "db"), o), t, ""}
@@ -64,10 +72,13 @@ func withLog(t testing.TB, path string, o Options) *Store {
 }
 
 // crashed is a folder in which a store with a log has been left behind, with keys in the log.
-func crashed(t testing.TB) (path string) {
+func crashed(t testing.TB) (path string) { return crashedWith(t, Options{Log: true}) }
+
+func crashedWith(t testing.TB, o Options) (path string) {
 	t.Helper()
 	dir := t.TempDir()
-	s := openStore(t, filepath.Join(dir, "db"), Options{Log: true, sizes: &stillSizes})
+	o.sizes = &stillSizes
+	s := openStore(t, filepath.Join(dir, "db"), o)
 	mustPut(t, s, "in the file", "1")
 	if _, err := s.Size(); err != nil { // which writes it there
 		t.Fatal(err)

@@ -44,7 +44,7 @@ func (g *group) beginLogged() error {
 		base:   next.Over(below.over(base{g.reader})),
 		next:   next,
 		record: commitlog.Begin(s.recent.buffer),
-		most:   s.opts.logSizes().direct,
+		most:   s.logSizes().direct,
 		weight: next.Weight(),
 		stuck:  stuck,
 	}
@@ -91,7 +91,7 @@ func (g *group) commitLogged() error {
 		return l.stuck
 	}
 	if !l.direct {
-		reserve := s.opts.logSizes().reserve
+		reserve := s.logSizes().reserve
 		if frees {
 			reserve = 0
 		}
@@ -121,6 +121,15 @@ func (l *logged) frees() bool {
 	return true
 }
 
+// fitInside reports whether a larger log would have had room for sets.
+func fitInside(sets []*overlay.Set) bool {
+	size := int64(0)
+	for _, set := range sets {
+		size += set.Bytes()
+	}
+	return size < mostDirect
+}
+
 // commitDirect commits sets in bbolt itself, after all that came before them. So nothing is in
 // the layers that would hide them.
 func (s *Store) commitDirect(sets []*overlay.Set) error {
@@ -141,7 +150,7 @@ func (s *Store) commitDirect(sets []*overlay.Set) error {
 	log, next := s.recent.log, commitlog.Position{}
 	if err == nil && log != nil {
 		next = commitlog.First(log.Head().Seq)
-		err = putMark(tx, mark{open: true, id: log.ID(), next: next})
+		err = putMark(tx, s.markAt(next))
 	}
 	if err != nil {
 		s.abandon(tx)
@@ -152,6 +161,9 @@ func (s *Store) commitDirect(sets []*overlay.Set) error {
 	}
 	if log != nil {
 		log.Restart(next)
+		if fitInside(sets) {
+			s.growInside()
+		}
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,17 +28,19 @@ type logModel struct {
 	was   string // what was there before the last commit
 	is    string
 	last  [2]commitlog.Position // where the last commit stands in the log, if it does
-	seen  map[string]int        // what the test has met
+	o     Options
+	seen  map[string]int // what the test has met
 }
 
-func newLogModel(t *testing.T, seed uint64, seen map[string]int) *logModel {
-	m := &logModel{t: t, r: rand.New(rand.NewPCG(seed, 9)), name: fmt.Sprint("seed ", seed), dir: t.TempDir(), model: memory.New(), seen: seen}
+func newLogModel(t *testing.T, o Options, seed uint64, seen map[string]int) *logModel {
+	o.NoSync, o.sizes = true, &stillSizes
+	m := &logModel{t: t, r: rand.New(rand.NewPCG(seed, 9)), name: fmt.Sprint("seed ", seed), dir: t.TempDir(), model: memory.New(), seen: seen, o: o}
 	m.open()
 	return m
 }
 
 func (m *logModel) open() {
-	m.s = openStore(m.t, filepath.Join(m.dir, "db"), Options{Log: true, NoSync: true, sizes: &stillSizes})
+	m.s = openStore(m.t, filepath.Join(m.dir, "db"), m.o)
 	m.s.steps = func(name string) error {
 		if m.r.IntN(3) == 0 {
 			m.crash("at " + name)
@@ -116,7 +117,8 @@ func (m *logModel) crash(when string) *Store {
 func (m *logModel) reopen(when, dir, want string) *Store {
 	m.t.Helper()
 	o := Options{NoSync: true, sizes: &stillSizes}
-	o.Log = m.r.IntN(2) == 0
+	o.Log = m.r.IntN(3) > 0
+	o.LogInFile = m.r.IntN(2) == 0
 	o.ReadOnly = m.r.IntN(3) == 0
 	path := filepath.Join(dir, "db")
 	s, err := Open(path, o)
@@ -145,11 +147,8 @@ func (m *logModel) tear() {
 		return
 	}
 	dir := copyDir(m.t, m.dir)
-	path := filepath.Join(dir, "db"+logSuffix)
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	file := logOf(m.t, m.s, filepath.Join(dir, "db"))
+	raw := file.held()
 	whole := bytes.Clone(raw)
 	from, to := m.last[0].Offset, m.last[1].Offset
 	free := raw[to:min(to+4000, int64(len(raw)))]
@@ -173,9 +172,7 @@ func (m *logModel) tear() {
 	if bytes.Equal(raw, whole) { // only zeros were cut
 		want = m.is
 	}
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		m.t.Fatal(err)
-	}
+	file.write()
 	m.seen[what]++
 	m.reopen(what, dir, want)
 }
@@ -191,15 +188,9 @@ func (m *logModel) breakMiddle() {
 		return
 	}
 	dir := copyDir(m.t, m.dir)
-	path := filepath.Join(dir, "db"+logSuffix)
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	raw[before[0].Offset+m.r.Int64N(before[1].Offset-before[0].Offset)] ^= 1 << m.r.IntN(8)
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
-		m.t.Fatal(err)
-	}
+	file := logOf(m.t, m.s, filepath.Join(dir, "db"))
+	file.held()[before[0].Offset+m.r.Int64N(before[1].Offset-before[0].Offset)] ^= 1 << m.r.IntN(8)
+	file.write()
 	if _, err := Open(filepath.Join(dir, "db"), Options{Log: true}); !errors.Is(err, storage.ErrCorrupt) {
 		m.t.Fatalf("%s: a broken record in the middle: %v", m.name, err)
 	}
@@ -244,7 +235,9 @@ func (m *logModel) step() {
 
 // TestLogModel makes random commits, with layers that are frozen and flushed at random, and
 // opens copies of the files as crashes would leave them.
-func TestLogModel(t *testing.T) {
+func TestLogModel(t *testing.T) { eachPlace(t, testLogModel) }
+
+func testLogModel(t *testing.T, o Options) {
 	seeds := 20
 	if testing.Short() {
 		seeds = 5
@@ -253,7 +246,7 @@ func TestLogModel(t *testing.T) {
 	base := uint64(time.Now().UnixNano())
 	t.Logf("first seed %d", base)
 	for i := range seeds {
-		m := newLogModel(t, base+uint64(i), seen)
+		m := newLogModel(t, o, base+uint64(i), seen)
 		for range 120 {
 			m.step()
 		}

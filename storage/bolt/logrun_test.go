@@ -19,13 +19,18 @@ import (
 
 // spy counts the syncs of a log, and fails calls when it is told to.
 type spy struct {
-	commitlog.File
 	syncs     atomic.Int32
 	failSync  atomic.Bool
 	failWrite atomic.Bool
 }
 
-func (f *spy) Sync() error {
+// spiedFile is the file of a log that a spy sees.
+type spiedFile struct {
+	commitlog.File
+	*spy
+}
+
+func (f spiedFile) Sync() error {
 	f.syncs.Add(1)
 	if f.failSync.Load() {
 		return errDisk
@@ -33,7 +38,7 @@ func (f *spy) Sync() error {
 	return f.File.Sync()
 }
 
-func (f *spy) WriteAt(b []byte, at int64) (int, error) {
+func (f spiedFile) WriteAt(b []byte, at int64) (int, error) {
 	if f.failWrite.Load() && len(bytes.Trim(b, "\x00")) > 0 {
 		return 0, errDisk
 	}
@@ -41,21 +46,21 @@ func (f *spy) WriteAt(b []byte, at int64) (int, error) {
 }
 
 // spied opens a store whose log, which it has already, is seen by a spy.
-func spied(t testing.TB, sizes *logSizes) (*Store, *spy, string) {
+func spied(t testing.TB, o Options, sizes *logSizes) (*Store, *spy, string) {
 	t.Helper()
 	f := &spy{}
 	path := filepath.Join(t.TempDir(), "db")
-	s := withLog(t, path, Options{Log: true, sizes: sizes, wrapLog: func(file commitlog.File) commitlog.File {
-		f.File = file
-		return f
-	}})
+	o.sizes, o.wrapLog = sizes, func(file commitlog.File) commitlog.File { return spiedFile{file, f} }
+	s := withLog(t, path, o)
 	f.syncs.Store(0)
 	return s, f, path
 }
 
 // TestGroupIsOneSync: a group waits for the disk once, and bbolt has nothing to do.
-func TestGroupIsOneSync(t *testing.T) {
-	s, f, _ := spied(t, &stillSizes)
+func TestGroupIsOneSync(t *testing.T) { eachPlace(t, testGroupIsOneSync) }
+
+func testGroupIsOneSync(t *testing.T, o Options) {
+	s, f, _ := spied(t, o, &stillSizes)
 	var commits atomic.Int32
 	s.commitTx = func(tx *bbolt.Tx) error { commits.Add(1); return tx.Commit() }
 	errs := together(t, s, putter("a"), putter("b"),
@@ -83,8 +88,10 @@ func TestGroupIsOneSync(t *testing.T) {
 
 // TestFailedLogSync: what became of the commit is not known, and the store is read-only until
 // it is opened again; then the commit is there whole or not at all.
-func TestFailedLogSync(t *testing.T) {
-	s, f, path := spied(t, &stillSizes)
+func TestFailedLogSync(t *testing.T) { eachPlace(t, testFailedLogSync) }
+
+func testFailedLogSync(t *testing.T, o Options) {
+	s, f, path := spied(t, o, &stillSizes)
 	mustPut(t, s, "before", "1")
 	f.failSync.Store(true)
 	errs := together(t, s, putter("a"), putter("b"))
@@ -108,7 +115,7 @@ func TestFailedLogSync(t *testing.T) {
 	if f.syncs.Load() != syncs {
 		t.Error("the sync was tried again")
 	}
-	s = openStore(t, path, Options{Log: true})
+	s = openStore(t, path, o)
 	if a, b := get(t, s, "a"), get(t, s, "b"); get(t, s, "before") != "1" || a == "-" != (b == "-") {
 		t.Errorf("opened again: a is %s, b is %s", a, b)
 	}
@@ -116,8 +123,10 @@ func TestFailedLogSync(t *testing.T) {
 }
 
 // TestFailedLogWrite: nothing was applied, and the store goes on.
-func TestFailedLogWrite(t *testing.T) {
-	s, f, path := spied(t, &stillSizes)
+func TestFailedLogWrite(t *testing.T) { eachPlace(t, testFailedLogWrite) }
+
+func testFailedLogWrite(t *testing.T, o Options) {
+	s, f, path := spied(t, o, &stillSizes)
 	mustPut(t, s, "before", "1")
 	f.failWrite.Store(true)
 	for range 3 {
@@ -138,8 +147,10 @@ func TestFailedLogWrite(t *testing.T) {
 
 // TestViewsAcrossFlushes: a View sees its state however many flushes there are meanwhile, and
 // holds up nobody.
-func TestViewsAcrossFlushes(t *testing.T) {
-	s, _, _ := spied(t, &stillSizes)
+func TestViewsAcrossFlushes(t *testing.T) { eachPlace(t, testViewsAcrossFlushes) }
+
+func testViewsAcrossFlushes(t *testing.T, o Options) {
+	s, _, _ := spied(t, o, &stillSizes)
 	flush := func() {
 		t.Helper()
 		s.lead()
@@ -217,10 +228,12 @@ func TestViewsAcrossFlushes(t *testing.T) {
 
 // TestLayersAreBounded: while layers cannot be written into bbolt, they grow to a bound, and
 // then writes fail as not applied; once they can, all goes on.
-func TestLayersAreBounded(t *testing.T) {
+func TestLayersAreBounded(t *testing.T) { eachPlace(t, testLayersAreBounded) }
+
+func testLayersAreBounded(t *testing.T, o Options) {
 	sizes := tinySizes
 	sizes.idle = 10 * time.Millisecond
-	s, _, _ := spied(t, &sizes)
+	s, _, _ := spied(t, o, &sizes)
 	s.recent.flushing.Lock()
 	commit := s.commitTx
 	s.commitTx = func(tx *bbolt.Tx) error { return failBefore(tx) }
@@ -250,8 +263,10 @@ func TestLayersAreBounded(t *testing.T) {
 }
 
 // TestUnknownFlush: the second sync of bbolt fails in the background. Nothing is lost.
-func TestUnknownFlush(t *testing.T) {
-	s, _, path := spied(t, &stillSizes)
+func TestUnknownFlush(t *testing.T) { eachPlace(t, testUnknownFlush) }
+
+func testUnknownFlush(t *testing.T, o Options) {
+	s, _, path := spied(t, o, &stillSizes)
 	mustPut(t, s, "a", "1")
 	s.commitTx = failAfter
 	s.freeze()
@@ -266,7 +281,7 @@ func TestUnknownFlush(t *testing.T) {
 		t.Error("a is lost")
 	}
 	s.Close()
-	s = openStore(t, path, Options{Log: true})
+	s = openStore(t, path, o)
 	if get(t, s, "a") != "1" {
 		t.Error("a is lost")
 	}
@@ -274,34 +289,36 @@ func TestUnknownFlush(t *testing.T) {
 }
 
 // TestFailedClose: what cannot be written into bbolt stays in the log.
-func TestFailedClose(t *testing.T) {
-	s, _, path := spied(t, &stillSizes)
+func TestFailedClose(t *testing.T) { eachPlace(t, testFailedClose) }
+
+func testFailedClose(t *testing.T, o Options) {
+	s, _, path := spied(t, o, &stillSizes)
 	mustPut(t, s, "a", "1")
 	s.commitTx = failBefore
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(path + logSuffix); err != nil {
-		t.Fatal(err)
-	}
+	logIn(t, o, path)
 	if get(t, openStore(t, path, Options{}), "a") != "1" {
 		t.Error("a is lost")
 	}
 }
 
 // TestCompactWithLog: nothing is left of what was written over, in the log neither.
-func TestCompactWithLog(t *testing.T) {
+func TestCompactWithLog(t *testing.T) { eachPlace(t, testCompactWithLog) }
+
+func testCompactWithLog(t *testing.T, o Options) {
 	compactions(t, func(t *testing.T) {
-		s, _, path := spied(t, nil)
+		s, _, path := spied(t, o, nil)
 		litter(t, s)
-		if raw, err := os.ReadFile(path + logSuffix); err != nil || !bytes.Contains(raw, []byte(planted)) {
-			t.Fatalf("the log does not hold what was written over (%v): the test shows nothing", err)
+		if !bytes.Contains(logOf(t, s, path).held(), []byte(planted)) {
+			t.Fatal("the log does not hold what was written over: the test shows nothing")
 		}
 		want := dump(t, s)
 		if err := s.Compact(background); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{path, path + logSuffix} {
+		for _, name := range []string{path, logOf(t, s, path).path} {
 			if raw, err := os.ReadFile(name); err != nil || bytes.Contains(raw, []byte(planted)) {
 				t.Errorf("%s holds what was written over, or: %v", name, err)
 			}
@@ -324,9 +341,11 @@ func TestCompactWithLog(t *testing.T) {
 }
 
 // TestCompactStepsWithLog crashes at each step, and fails it.
-func TestCompactStepsWithLog(t *testing.T) {
+func TestCompactStepsWithLog(t *testing.T) { eachPlace(t, testCompactStepsWithLog) }
+
+func testCompactStepsWithLog(t *testing.T, o Options) {
 	for _, at := range []string{"copied", "renamed"} {
-		s, _, path := spied(t, &stillSizes)
+		s, _, path := spied(t, o, &stillSizes)
 		litter(t, s)
 		want, left := dump(t, s), ""
 		s.steps = func(name string) error {
@@ -345,7 +364,8 @@ func TestCompactStepsWithLog(t *testing.T) {
 		s.steps = nil
 		if at == "renamed" {
 			s.Close()
-			s = openStore(t, path, Options{Log: true, sizes: &stillSizes})
+			o.sizes = &stillSizes
+			s = openStore(t, path, o)
 		}
 		mustPut(t, s, "x", "1")
 		left = copyDir(t, filepath.Dir(path))

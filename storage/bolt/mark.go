@@ -24,29 +24,51 @@ const (
 	markSize    = 2 + 16 + 8 + 8 + 8
 )
 
+// The state of a mark. An older program does not know of a log inside the file, and takes the mark
+// of one for a damaged one, as it must.
+const (
+	markClosed = 0
+	markBeside = 1
+	markInside = 2
+)
+
 // mark is version, state, ID of the log, offset, number, checksum of all that.
 type mark struct {
-	open bool // commits may be in the log
-	id   commitlog.ID
-	next commitlog.Position
+	open   bool // commits may be in the log
+	inside bool // which is inside the file; of one that is not open, false
+	id     commitlog.ID
+	next   commitlog.Position
 }
 
-// putMark puts the mark.
+// putMark puts the mark. When no commits may be in a log any more, one inside the file goes.
 func putMark(tx *bbolt.Tx, m mark) error {
+	if !m.open {
+		if err := dropInside(tx); err != nil {
+			return err
+		}
+	}
 	b, err := tx.CreateBucketIfNotExists(markBucket)
 	if err != nil {
 		return err
 	}
 	value := make([]byte, markSize)
 	value[0] = markVersion
-	if m.open {
-		value[1] = 1
-	}
+	value[1] = m.state()
 	copy(value[2:], m.id[:])
 	binary.LittleEndian.PutUint64(value[18:], uint64(m.next.Offset))
 	binary.LittleEndian.PutUint64(value[26:], m.next.Seq)
 	binary.LittleEndian.PutUint64(value[34:], xxhash.Sum64(value[:34]))
 	return b.Put(markKey, value)
+}
+
+func (m mark) state() byte {
+	switch {
+	case !m.open:
+		return markClosed
+	case m.inside:
+		return markInside
+	}
+	return markBeside
 }
 
 // getMark returns the mark, and reports whether the file has one: whether it ever had a log.
@@ -56,11 +78,11 @@ func getMark(tx *bbolt.Tx) (m mark, ok bool, err error) {
 		return m, false, nil
 	}
 	value := b.Get(markKey)
-	if len(value) != markSize || value[0] != markVersion || value[1] > 1 ||
+	if len(value) != markSize || value[0] != markVersion || value[1] > markInside ||
 		binary.LittleEndian.Uint64(value[34:]) != xxhash.Sum64(value[:34]) {
 		return m, false, fmt.Errorf("%w: what is noted of the commit log cannot be read", storage.ErrCorrupt)
 	}
-	m.open = value[1] == 1
+	m.open, m.inside = value[1] != markClosed, value[1] == markInside
 	copy(m.id[:], value[2:])
 	m.next = commitlog.Position{
 		Offset: int64(binary.LittleEndian.Uint64(value[18:])),
@@ -71,10 +93,20 @@ func getMark(tx *bbolt.Tx) (m mark, ok bool, err error) {
 
 // readMark is getMark in a transaction of its own.
 func (s *Store) readMark() (m mark, ok bool, err error) {
+	err = s.look(func(tx *bbolt.Tx) (err error) {
+		m, ok, err = getMark(tx)
+		return err
+	})
+	return m, ok, err
+}
+
+// look calls fn with a transaction for reading, and makes an error of the panic that damage is met
+// with.
+func (s *Store) look(fn func(*bbolt.Tx) error) (err error) {
 	defer catchFaults()()
 	tx, err := s.begin(false)
 	if err != nil {
-		return m, false, err
+		return err
 	}
 	defer s.abandon(tx)
 	defer func() {
@@ -84,7 +116,7 @@ func (s *Store) readMark() (m mark, ok bool, err error) {
 			}
 		}
 	}()
-	return getMark(tx)
+	return fn(tx)
 }
 
 // writeMark is putMark in a transaction of its own.

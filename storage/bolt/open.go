@@ -49,9 +49,14 @@ type Options struct {
 	// whatever this option is; with ReadOnly it reads it into memory.
 	Log bool
 
-	// LogBytes is about how much of what was written may be in the log and not in the file
-	// yet; 0 means 32 MiB. It takes three times that in memory at most, while the file cannot keep up;
-	// then Updates wait for it.
+	// LogInFile has the log of Log inside the file itself. Then there is no other file that belongs to
+	// it. The log takes 256 KiB of the file at first, up to about five times LogBytes where much is
+	// written at once, and leaves free pages behind when the store is closed.
+	LogInFile bool
+
+	// LogBytes is about how much of what was written may be in the log alone; 0 means 32 MiB, and 8 MiB
+	// for one inside the file. It takes three times that in memory at most, while the file cannot
+	// keep up; then Updates wait for it.
 	LogBytes int64
 
 	sizes   *logSizes                           // other ones than defaultLogSizes; set by tests

@@ -36,13 +36,29 @@ const (
 	defaultIdle     = 2 * time.Second
 )
 
-func (o Options) logSizes() logSizes {
+// logSizes are those of the log that there is, or is to be. The caller has the lead.
+func (s *Store) logSizes() logSizes {
+	if !s.opts.LogInFile {
+		return s.opts.wholeSizes()
+	}
+	size := s.opts.leastInside()
+	if s.recent.log != nil {
+		size = s.recent.log.Size()
+	}
+	return s.opts.insideSizes(size)
+}
+
+// wholeSizes are those of a log that has the size that it may have.
+func (o Options) wholeSizes() logSizes {
 	if o.sizes != nil {
 		return *o.sizes
 	}
 	sizes := logSizes{flush: o.LogBytes, idle: defaultIdle}
 	if sizes.flush <= 0 {
 		sizes.flush = defaultLogBytes
+		if o.LogInFile {
+			sizes.flush = defaultInsideBytes
+		}
 	}
 	sizes.direct = min(mostDirect, sizes.flush)
 	sizes.reserve = min(64<<10, sizes.flush)
@@ -52,7 +68,7 @@ func (o Options) logSizes() logSizes {
 }
 
 func (s *Store) logOptions() commitlog.Options {
-	return commitlog.Options{Most: s.opts.logSizes().most, NoSync: s.opts.NoSync, Wrap: s.opts.wrapLog}
+	return commitlog.Options{Most: s.opts.wholeSizes().most, NoSync: s.opts.NoSync, Wrap: s.opts.wrapLog}
 }
 
 // openLog takes over what the log of the file holds, where there is one. A file that is to have
@@ -68,13 +84,14 @@ func (s *Store) openLog() error {
 	}
 	if known && m.open {
 		err = s.replay(m)
-	} else {
+	}
+	if err == nil && !(m.open && !m.inside) {
 		err = s.settleLog(m, known)
 	}
 	if err != nil || s.opts.ReadOnly {
 		return err
 	}
-	if !s.opts.Log {
+	if !s.opts.Log || m.open && m.inside != s.opts.LogInFile {
 		return s.endLog()
 	}
 	if s.recent.log != nil {
@@ -85,19 +102,20 @@ func (s *Store) openLog() error {
 
 // replay reads what the log has that the file does not have.
 func (s *Store) replay(m mark) error {
-	log, err := commitlog.Open(s.recent.path, s.opts.ReadOnly, s.logOptions())
+	log, err := s.openKept(m)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: the commit log %s is missing, and commits may be in it alone", storage.ErrCorrupt, s.recent.path)
 	}
 	if err != nil {
 		return err
 	}
+	path := s.logPath(m.inside)
 	if log.ID() != m.id {
-		return errors.Join(fmt.Errorf("%w: %s is not the commit log of this file", storage.ErrCorrupt, s.recent.path), log.Close())
+		return errors.Join(fmt.Errorf("%w: %s is not the commit log of this file", storage.ErrCorrupt, path), log.Close())
 	}
 	layer := overlay.NewLayer()
 	if err := log.Replay(m.next, layer.Read); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", s.recent.path, err), log.Close())
+		return errors.Join(fmt.Errorf("%s: %w", path, err), log.Close())
 	}
 	if !layer.Empty() {
 		s.recent.layers.Store(with(layer, nil))
@@ -105,13 +123,30 @@ func (s *Store) replay(m mark) error {
 	if s.opts.ReadOnly {
 		return log.Close()
 	}
-	s.recent.log = log
+	s.recent.log, s.recent.inside = log, m.inside
 	s.recent.flushing.Lock()
 	defer s.recent.flushing.Unlock()
 	return s.drain()
 }
 
-// settleLog makes sure that there is no log in the way of a file that has everything.
+// openKept opens the log that the mark is about.
+func (s *Store) openKept(m mark) (*commitlog.Log, error) {
+	if m.inside {
+		return s.openInside()
+	}
+	return commitlog.Open(s.recent.path, s.opts.ReadOnly, s.logOptions())
+}
+
+// logPath returns the path of the file that the log is in.
+func (s *Store) logPath(inside bool) string {
+	if inside {
+		return s.path
+	}
+	return s.recent.path
+}
+
+// settleLog makes sure that there is no log in the way of a file that has everything, or has its log
+// inside.
 func (s *Store) settleLog(m mark, known bool) error {
 	if !s.opts.ReadOnly {
 		if err := removeIfThere(s.path + newLogSuffix); err != nil {
@@ -152,6 +187,14 @@ func (s *Store) needLog() error {
 	if s.recent.log != nil {
 		return nil
 	}
+	if s.opts.LogInFile {
+		log, err := s.makeInside(s.opts.leastInside())
+		if err != nil {
+			return err
+		}
+		s.startLog(log)
+		return nil
+	}
 	log, err := s.makeLog()
 	if err != nil {
 		return err
@@ -165,11 +208,16 @@ func (s *Store) needLog() error {
 		}
 		return err
 	}
+	s.startLog(log)
+	return nil
+}
+
+// startLog has the log used that was made.
+func (s *Store) startLog(log *commitlog.Log) {
 	s.begins.Lock()
-	s.recent.log = log
+	s.recent.log, s.recent.inside = log, s.opts.LogInFile
 	s.begins.Unlock()
 	s.startKeeper()
-	return nil
 }
 
 // makeLog makes an empty log, durably.
@@ -203,10 +251,14 @@ func (s *Store) endLog() error {
 	return s.removeLog()
 }
 
-// removeLog removes the log, which the file does not need any more.
+// removeLog removes the log, which the file does not need any more. From within the file it was
+// removed with the mark.
 func (s *Store) removeLog() error {
 	err := s.recent.log.Close()
 	s.recent.log = nil
+	if s.recent.inside {
+		return err
+	}
 	return errors.Join(err, removeIfThere(s.recent.path), syncDir(filepath.Dir(s.path)))
 }
 

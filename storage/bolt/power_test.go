@@ -110,7 +110,9 @@ type power struct {
 	t     *testing.T
 	s     *Store
 	path  string
+	o     Options
 	log   *platter
+	from  int64      // of a log inside the file
 	mu    sync.Mutex // of r
 	r     *rand.Rand
 	acked [4]atomic.Int64 // the last number that each writer was told
@@ -144,12 +146,18 @@ func (p *power) told() (n [4]int64) {
 func (p *power) check(when string, file, log []byte, told [4]int64) {
 	dir := p.t.TempDir()
 	path := filepath.Join(dir, "db")
-	if err := errors.Join(os.WriteFile(path, file, 0o600), os.WriteFile(path+logSuffix, log, 0o600)); err != nil {
+	var err error
+	if p.o.LogInFile {
+		copy(file[p.from:], log)
+	} else {
+		err = os.WriteFile(path+logSuffix, log, 0o600)
+	}
+	if err := errors.Join(err, os.WriteFile(path, file, 0o600)); err != nil {
 		p.t.Error(err)
 		return
 	}
 	defer os.RemoveAll(dir)
-	s, err := Open(path, Options{NoSync: true, Log: len(log)%1024 == 0, sizes: &stillSizes})
+	s, err := Open(path, Options{NoSync: true, Log: told[0]%2 == 0, LogInFile: told[1]%2 == 0, sizes: &stillSizes})
 	if err != nil {
 		if p.lost.Add(1); !p.log.lazy {
 			p.t.Errorf("%s: %v", when, err)
@@ -260,18 +268,20 @@ func (p *power) write(writer, count int) {
 }
 
 // failPower runs writers on a store whose power fails.
-func failPower(t *testing.T, seed uint64, lazy bool) *power {
-	p := &power{t: t, path: filepath.Join(t.TempDir(), "db"), r: rand.New(rand.NewPCG(seed, 3)), cuts: map[string]int{}}
+func failPower(t *testing.T, o Options, seed uint64, lazy bool) *power {
+	p := &power{t: t, path: filepath.Join(t.TempDir(), "db"), r: rand.New(rand.NewPCG(seed, 3)), cuts: map[string]int{}, o: o}
 	sizes := tinySizes
 	sizes.flush, sizes.most = 16<<10, 256<<10
-	p.s = withLog(t, p.path, Options{Log: true, NoSync: false, sizes: &sizes, wrapLog: func(file commitlog.File) commitlog.File {
-		raw, err := os.ReadFile(filepath.Join(filepath.Dir(p.path), "db"+logSuffix))
-		if err != nil {
-			raw = nil // it is being made, and named later
-		}
-		p.log = &platter{File: file, durable: raw, size: int64(len(raw)), lazy: lazy, onSync: func(*platter) {}}
+	o.sizes, o.wrapLog = &sizes, func(file commitlog.File) commitlog.File {
+		raw := make([]byte, sizes.most)
+		n, _ := file.ReadAt(raw, 0) // nothing of one beside the file that is being made
+		p.log = &platter{File: file, durable: raw[:n], size: int64(n), lazy: lazy, onSync: func(*platter) {}}
 		return p.log
-	}})
+	}
+	p.s = withLog(t, p.path, o)
+	if o.LogInFile {
+		p.from = logOf(t, p.s, p.path).from
+	}
 	p.log.mu.Lock()
 	p.log.onSync = p.inFlight
 	p.log.mu.Unlock()
@@ -294,7 +304,9 @@ func failPower(t *testing.T, seed uint64, lazy bool) *power {
 
 // TestPowerLoss cuts the power while writers commit, with any of the blocks on the disk that
 // were not synced: what was told is there, and every commit whole or not at all.
-func TestPowerLoss(t *testing.T) {
+func TestPowerLoss(t *testing.T) { eachPlace(t, testPowerLoss) }
+
+func testPowerLoss(t *testing.T, o Options) {
 	rounds := 3
 	if n, err := strconv.Atoi(os.Getenv("SIFTDB_CUTS")); err == nil {
 		rounds = n
@@ -303,7 +315,7 @@ func TestPowerLoss(t *testing.T) {
 	t.Logf("seed %d", seed)
 	total := map[string]int{}
 	for i := range rounds {
-		for what, n := range failPower(t, seed+uint64(i), false).cuts {
+		for what, n := range failPower(t, o, seed+uint64(i), false).cuts {
 			total[what] += n
 		}
 		if t.Failed() {
@@ -320,9 +332,11 @@ func TestPowerLoss(t *testing.T) {
 
 // TestPowerLossIsSeen: a disk that does not sync what it says it has is found out.
 func TestPowerLossIsSeen(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	if failPower(t, seed, true).lost.Load() == 0 {
-		t.Error("nothing was lost")
-	}
+	eachPlace(t, func(t *testing.T, o Options) {
+		seed := uint64(time.Now().UnixNano())
+		t.Logf("seed %d", seed)
+		if failPower(t, o, seed, true).lost.Load() == 0 {
+			t.Error("nothing was lost")
+		}
+	})
 }

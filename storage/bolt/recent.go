@@ -21,7 +21,8 @@ import (
 // is the same.
 type recent struct {
 	log    *commitlog.Log // nil when there is none; the leader's, who sets it while holding begins
-	path   string         // of the log
+	inside bool           // the log is inside the file; set with log
+	path   string         // of a log beside the file
 	layers atomic.Pointer[layers]
 	full   atomic.Bool // there was no space for the last layer that was to be written into bbolt
 
@@ -30,6 +31,7 @@ type recent struct {
 	flushing  sync.Mutex
 	frozenEnd commitlog.Position // what comes behind the frozen layer in the log
 	sinceSize int64              // bytes in the log since the last freeze; the leader's
+	sinceMade int64              // bytes in a log inside the file since it was made; the leader's
 	buffer    []byte             // for the next record; the leader's
 
 	wake, stop chan struct{} // of the keeper
@@ -130,7 +132,7 @@ func (s *Store) flushLayer(frozen *overlay.Layer) error {
 	err = r.apply(frozen.Spaces())
 	r.close()
 	if err == nil {
-		err = putMark(tx, mark{open: true, id: s.recent.log.ID(), next: end})
+		err = putMark(tx, s.markAt(end))
 	}
 	if err == nil {
 		err = s.step("flushing")
@@ -207,27 +209,38 @@ func (s *Store) relieve() {
 // crowded reports whether commits have to wait for the layers to be written into bbolt.
 func (s *Store) crowded() bool {
 	l := s.recent.get()
-	limit := s.opts.logSizes()
+	limit := s.logSizes()
 	return l.active.Weight()+l.frozen.Weight() >= 3*limit.flush || !s.recent.log.Room(limit.room)
 }
 
-// makeRoom writes the layers into bbolt when they have become too many. The caller has the
-// lead.
+// makeRoom writes the layers into bbolt when they have become too many, or to make a larger log. The
+// caller has the lead.
 func (s *Store) makeRoom() error {
-	if s.recent.log == nil || !s.crowded() {
+	if s.recent.log == nil {
+		return nil
+	}
+	crowded, outgrown := s.crowded(), s.outgrown()
+	if !crowded && !outgrown {
 		return nil
 	}
 	s.recent.flushing.Lock()
 	defer s.recent.flushing.Unlock()
-	if err := s.drain(); err != nil {
+	err := s.drain()
+	if outgrown {
+		s.recent.sinceMade = 0 // where it cannot be done now, it is not tried each time
+	}
+	switch {
+	case err != nil && crowded:
 		return &storage.CommitError{Outcome: storage.NotApplied, Err: full(err)}
+	case err == nil && outgrown:
+		s.growInside()
 	}
 	return nil
 }
 
 // startKeeper starts what writes layers into bbolt beside the commits.
 func (s *Store) startKeeper() {
-	if s.opts.logSizes().idle < 0 {
+	if s.opts.wholeSizes().idle < 0 {
 		return
 	}
 	s.recent.wake, s.recent.stop, s.recent.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
@@ -255,7 +268,7 @@ func (s *Store) wakeKeeper() {
 func (s *Store) keep() {
 	defer close(s.recent.done)
 	defer catchFaults()()
-	idle := s.opts.logSizes().idle
+	idle := s.opts.wholeSizes().idle
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	var seen commitlog.Position
@@ -265,7 +278,7 @@ func (s *Store) keep() {
 			return
 		case <-s.recent.wake:
 		case <-timer.C:
-			head := s.recent.log.Head()
+			head := s.openLogNow().Head()
 			if head == seen && s.recent.get().active != nil {
 				s.freezeIdle()
 			}
@@ -304,7 +317,8 @@ func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error 
 	first := s.recent.layers.Load() == nil
 	s.recent.publish(next)
 	s.recent.sinceSize += int64(len(record))
-	limit := s.opts.logSizes().flush
+	s.recent.sinceMade += int64(len(record))
+	limit := s.logSizes().flush
 	if s.recent.sinceSize >= limit || next.Weight() >= limit {
 		if s.recent.get().frozen == nil && s.freeze() {
 			s.wakeKeeper()
@@ -317,10 +331,7 @@ func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error 
 
 // settleLayers writes the layers into bbolt, if it can, and returns the size of the log.
 func (s *Store) settleLayers() int64 {
-	s.begins.Lock()
-	log := s.recent.log
-	s.begins.Unlock()
-	if log == nil {
+	if s.openLogNow() == nil {
 		return 0
 	}
 	if s.recent.layers.Load() != nil {
@@ -330,7 +341,22 @@ func (s *Store) settleLayers() int64 {
 		s.recent.flushing.Unlock()
 		s.queue.pass()
 	}
-	return log.Size()
+	if s.recent.inside {
+		return 0
+	}
+	return s.openLogNow().Size()
+}
+
+// openLogNow returns the log, for those who do not have the lead.
+func (s *Store) openLogNow() *commitlog.Log {
+	s.begins.Lock()
+	defer s.begins.Unlock()
+	return s.recent.log
+}
+
+// markAt is the mark of the log for a file that has all before a position.
+func (s *Store) markAt(next commitlog.Position) mark {
+	return mark{open: true, inside: s.recent.inside, id: s.recent.log.ID(), next: next}
 }
 
 // lead waits for the lead, which the caller has to pass on.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 
 	"github.com/siftdb/siftdb/storage"
-	"github.com/siftdb/siftdb/storage/internal/commitlog"
 	"github.com/siftdb/siftdb/storage/internal/overlay"
 )
 
@@ -41,14 +40,15 @@ type Recovered struct {
 	// Lost says what is wrong with the log, as a *LogError. Commits that were acknowledged may be lost then. Nil means that
 	// nothing is wrong, and nothing lost.
 	Lost error
-	// Aside is where the log is now that could not be used; empty when there is none.
+	// Aside is where the log is now that could not be used, one inside the file as a copy; empty when
+	// there is none.
 	Aside string
 }
 
 // Recover makes a file usable again that Open refuses because its commit log is missing, damaged,
 // or another file's. The file gets what the log holds up to the first fault, which is the state
 // after some commit, whole; what came later is given up. A log with a fault is moved aside, not
-// removed. A file whose log has no fault gets all that is in it, and its log is removed.
+// removed; one inside the file is copied. A file whose log has no fault gets all that is in it, and its log is removed.
 //
 // It returns what Open does when the file itself cannot be opened. After an error, or a crash,
 // Recover can be called again.
@@ -102,7 +102,7 @@ func (s *Store) recoverLog() error {
 // salvage takes over what a log holds up to the first fault.
 func (s *Store) salvage(m mark) error {
 	r := s.opts.recovered
-	log, err := commitlog.Open(s.recent.path, false, s.logOptions())
+	log, err := s.openKept(m)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		r.Lost = fmt.Errorf("%w: the commit log %s is missing", storage.ErrCorrupt, s.recent.path)
@@ -114,7 +114,7 @@ func (s *Store) salvage(m mark) error {
 		return err
 	}
 	if log.ID() != m.id {
-		r.Lost = fmt.Errorf("%w: %s is the commit log of another file", storage.ErrNotDatabase, s.recent.path)
+		r.Lost = fmt.Errorf("%w: %s is the commit log of another file", storage.ErrNotDatabase, s.logPath(m.inside))
 		return log.Close()
 	}
 	layer := overlay.NewLayer()
@@ -126,12 +126,12 @@ func (s *Store) salvage(m mark) error {
 		return layer.Read(held)
 	})
 	if errors.Is(err, storage.ErrCorrupt) {
-		r.Lost, err = fmt.Errorf("%s: %w", s.recent.path, err), nil
+		r.Lost, err = fmt.Errorf("%s: %w", s.logPath(m.inside), err), nil
 	}
 	if err != nil {
 		return errors.Join(err, log.Close())
 	}
-	s.recent.log = log
+	s.recent.log, s.recent.inside = log, m.inside
 	if !layer.Empty() {
 		s.recent.layers.Store(with(layer, nil))
 	}
@@ -140,26 +140,52 @@ func (s *Store) salvage(m mark) error {
 	return s.drain()
 }
 
-// putAside gives the log, if there is one, a name under which nothing is yet.
+// putAside gives the log beside the file, if there is one, a name under which nothing is yet, and
+// copies one inside the file there.
 func (s *Store) putAside() error {
-	if _, err := os.Lstat(s.recent.path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	_, err := os.Lstat(s.recent.path)
+	if err == nil {
+		err = s.moveAside()
+	} else if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil || !s.hasInside() {
 		return err
 	}
-	aside := s.path + lostLogSuffix
-	for n := 2; ; n++ {
-		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
-			break
-		} else if err != nil {
-			return err
-		}
-		aside = fmt.Sprintf("%s%s-%d", s.path, lostLogSuffix, n)
+	aside, err := s.freeName()
+	if err != nil {
+		return err
 	}
-	if err := os.Rename(s.recent.path, aside); err != nil {
+	saved, err := s.saveInside(aside)
+	if saved {
+		s.opts.recovered.Aside = aside
+	}
+	return err
+}
+
+// moveAside renames the log beside the file.
+func (s *Store) moveAside() error {
+	aside, err := s.freeName()
+	if err == nil {
+		err = os.Rename(s.recent.path, aside)
+	}
+	if err != nil {
 		return err
 	}
 	s.opts.recovered.Aside = aside
 	return syncDir(filepath.Dir(s.path))
+}
+
+// freeName returns a path for a log that is put aside, where nothing is yet.
+func (s *Store) freeName() (string, error) {
+	aside := s.path + lostLogSuffix
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+			return aside, err
+		}
+		aside = fmt.Sprintf("%s%s-%d", s.path, lostLogSuffix, n)
+	}
 }

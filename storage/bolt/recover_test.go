@@ -10,20 +10,24 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/siftdb/siftdb/storage"
-	"github.com/siftdb/siftdb/storage/internal/commitlog"
 )
 
 // recordsOf returns where the records of a log begin that the file does not have, and where the
 // last one ends.
 func recordsOf(t *testing.T, path string) (offsets []int64) {
 	t.Helper()
+	return recordsIn(t, Options{Log: true}, path)
+}
+
+func recordsIn(t *testing.T, o Options, path string) (offsets []int64) {
+	t.Helper()
 	s := openStore(t, path, Options{ReadOnly: true})
+	defer s.Close()
 	m, ok, err := s.readMark()
-	if err != nil || !ok {
-		t.Fatal(ok, err)
+	if err != nil || !ok || m.inside != o.LogInFile {
+		t.Fatal(m, ok, err)
 	}
-	s.Close()
-	log, err := commitlog.Open(path+logSuffix, true, commitlog.Options{})
+	log, err := s.openKept(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -232,6 +232,6 @@ func (s *Store) Size() (storage.Size, error) {
 	if db.IsReadOnly() {
 		free = s.late.found.free
 	}
-	used -= int64(free) * int64(s.pageSize)
+	used -= int64(free)*int64(s.pageSize) + s.insidePages()
 	return storage.Size{Total: info.Size() + logged, Used: used}, nil
 }

@@ -1,0 +1,74 @@
+package commitlog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Image returns what an empty log of a fixed size consists of, and its ID: for a log that lies
+// within another file. The size is a multiple of 8, and at least LeastWithin.
+func Image(size int64) ([]byte, ID) {
+	id := newID()
+	image := make([]byte, size)
+	copy(image, header(id))
+	return image, id
+}
+
+// LeastWithin is the least size of a log within another file.
+const LeastWithin = 2 * headerSize
+
+// OpenWithin opens the log that lies in a part of a file, as Open does. Its size is fixed: a record
+// for which there is no place is ErrNoRoom. The file is the log's own from now on, and is closed
+// with it, or when OpenWithin fails.
+func OpenWithin(f *os.File, from, size int64, o Options) (*Log, error) {
+	part := &within{osFile{f}, from, size}
+	b := make([]byte, headerSize)
+	_, err := part.ReadAt(b, 0)
+	id, ok := readHeader(b)
+	if err == nil && (!ok || size < LeastWithin || size%alignment != 0) {
+		err = damaged("in %s, at %d, none begins", f.Name(), from)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	l := &Log{file: part, id: id, size: size, most: size, noSync: o.NoSync}
+	if o.Wrap != nil {
+		l.file = o.Wrap(l.file)
+	}
+	return l, nil
+}
+
+// within is a part of a file of the system.
+type within struct {
+	osFile
+	from, size int64
+}
+
+// ReadAt reads within the part.
+func (w *within) ReadAt(p []byte, off int64) (int, error) {
+	if err := w.inside(off, len(p)); err != nil {
+		return 0, err
+	}
+	return w.osFile.ReadAt(p, w.from+off)
+}
+
+// WriteAt writes within the part.
+func (w *within) WriteAt(p []byte, off int64) (int, error) {
+	if err := w.inside(off, len(p)); err != nil {
+		return 0, err
+	}
+	return w.osFile.WriteAt(p, w.from+off)
+}
+
+// Truncate fails: the size is fixed.
+func (w *within) Truncate(int64) error {
+	return fmt.Errorf("%s: the size of the log in it is fixed", w.Name())
+}
+
+func (w *within) inside(off int64, n int) error {
+	if off < 0 || off > w.size-int64(n) {
+		return fmt.Errorf("%s: %d bytes at %d are not within the log, which has %d", w.Name(), n, off, w.size)
+	}
+	return nil
+}
