@@ -44,17 +44,22 @@ func TestKill(t *testing.T) {
 }
 
 // TestKillWithLog is TestKill with a commit log, which goes into the file again and again, or is
-// all there when the process is killed. Who opens the file next keeps one too, or does not, or only
-// reads.
-func TestKillWithLog(t *testing.T) {
+// all there when the process is killed. Who opens the file next keeps one too, there or inside the
+// file, or only reads.
+func TestKillWithLog(t *testing.T) { killWithLog(t, "") }
+
+// TestKillWithLogInside is TestKillWithLog for logs that are inside the file.
+func TestKillWithLogInside(t *testing.T) { killWithLog(t, insideFile) }
+
+func killWithLog(t *testing.T, place string) {
 	if path := os.Getenv(crashFile); path != "" {
 		if err := crashWriter(path); err != nil {
 			fmt.Println("error", err)
 		}
 		return
 	}
-	testKill(t, "TestKillWithLog", func(round int) *siftdb.Options {
-		t.Setenv(keepLogs, []string{"20000", "0"}[round/6%2])
+	testKill(t, t.Name(), func(round int) *siftdb.Options {
+		t.Setenv(keepLogs, place+[]string{"20000", "0"}[round/6%2])
 		return &siftdb.Options{NoLog: round%2 == 1, ReadOnly: round%3 == 2}
 	})
 }

@@ -74,18 +74,18 @@ func Open(ctx context.Context, path string, options *Options) (*DB, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly, Log: !opts.NoLog && !logNever, LogBytes: logBytes})
+	store, err := bolt.Open(path, bolt.Options{ReadOnly: opts.ReadOnly, Log: !logNever, LogInFile: opts.NoLog || logInside, LogBytes: logBytes})
 	if err != nil {
 		return nil, openError(err)
 	}
 	return openStore(ctx, store, opts)
 }
 
-// logNever keeps no log beside any file; logBytes bounds those that there are, as in the options
-// of the storage. Tests set them.
+// logNever keeps no log at all, logInside one inside every file; logBytes bounds those that there are,
+// as in the options of the storage. Tests set them.
 var (
-	logNever bool
-	logBytes int64
+	logNever, logInside bool
+	logBytes            int64
 )
 
 // OpenMemory opens an empty database that lives in memory and is gone after

@@ -49,9 +49,10 @@ func Unguard(db *DB, name string) {
 	panic("no guard is called " + name)
 }
 
-// KeepLogs has every file that is opened from now on keep a commit log of which about so many
-// bytes are not in the file yet, 0 being as many as ever; or none, if they are below 0.
-func KeepLogs(bytes int64) { logNever, logBytes = bytes < 0, bytes }
+// KeepLogs has every file that is opened from now on keep a commit log, inside it or where its options
+// say, of which about so many bytes are not in the file yet, 0 being as many as ever; or none, if they
+// are below 0.
+func KeepLogs(bytes int64, inside bool) { logNever, logInside, logBytes = bytes < 0, inside, bytes }
 
 // ColumnsFrom sets how many entries a data source must have for its columns to be held.
 func ColumnsFrom(db *DB, n int64) { db.columns.from = n }

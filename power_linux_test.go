@@ -21,7 +21,7 @@ import (
 const (
 	// powerCuts is how often TestPowerCut cuts the power; it is not run without, and needs root.
 	powerCuts = "SIFTDB_POWER_CUTS"
-	// powerLies has its writer not wait for the disk.
+	// powerLies has its writer not wait for the disk, and says where its log is.
 	powerLies = "SIFTDB_TEST_POWER_LIES"
 )
 
@@ -81,7 +81,7 @@ func (d *disk) cut() error {
 func (d *disk) powerOnce(path string, wait time.Duration, env ...string) (acked []string) {
 	d.t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestPowerCut$")
-	cmd.Env = append(append(os.Environ(), crashFile+"="+path, keepLogs+"=20000"), env...)
+	cmd.Env = append(append(os.Environ(), crashFile+"="+path), env...)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -139,7 +139,8 @@ func TestPowerCut(t *testing.T) {
 			crashTables(t, path)
 			var c crashed
 			for round := range cuts {
-				acked := told(d.powerOnce(path, time.Duration(5+rand.IntN(60))*time.Millisecond))
+				log := keepLogs + "=" + []string{"", insideFile}[round/3%2] + "20000"
+				acked := told(d.powerOnce(path, time.Duration(5+rand.IntN(60))*time.Millisecond, log))
 				d.down()
 				d.up()
 				if err := c.survived(path, &siftdb.Options{NoLog: round%2 == 1, ReadOnly: round%3 == 2}, acked); err != nil {
@@ -147,7 +148,10 @@ func TestPowerCut(t *testing.T) {
 				}
 			}
 			t.Logf("%d acknowledged commits survived %d cuts", c.acked, cuts)
-			d.wantLiesFound(t, path, &c)
+			d.wantLiesFound(t, path, &c, "beside")
+			path, c = filepath.Join(d.folder, "inside.db"), crashed{}
+			crashTables(t, path)
+			d.wantLiesFound(t, path, &c, "inside")
 			d.down()
 		})
 	}
@@ -155,10 +159,11 @@ func TestPowerCut(t *testing.T) {
 
 // powerWriter is crashWriter, which can be told not to wait for the disk.
 func powerWriter(path string) error {
-	if os.Getenv(powerLies) == "" {
+	lies := os.Getenv(powerLies)
+	if lies == "" {
 		return crashWriter(path)
 	}
-	store, err := bolt.Open(path, bolt.Options{NoSync: true, Log: true})
+	store, err := bolt.Open(path, bolt.Options{NoSync: true, Log: true, LogInFile: lies == "inside"})
 	if err != nil {
 		return err
 	}
@@ -171,14 +176,14 @@ func powerWriter(path string) error {
 
 // wantLiesFound cuts the power under a writer that does not wait for the disk: what it
 // acknowledges is lost.
-func (d *disk) wantLiesFound(t *testing.T, path string, c *crashed) {
+func (d *disk) wantLiesFound(t *testing.T, path string, c *crashed, where string) {
 	t.Helper()
 	for range 5 {
-		acked := told(d.powerOnce(path, 50*time.Millisecond, powerLies+"=1"))
+		acked := told(d.powerOnce(path, 50*time.Millisecond, powerLies+"="+where))
 		d.down()
 		d.up()
 		if err := c.survived(path, &siftdb.Options{}, acked); err != nil {
-			t.Logf("a writer that does not wait for the disk: %v", err)
+			t.Logf("a writer that does not wait for the disk, with its log %s: %v", where, err)
 			return
 		}
 	}

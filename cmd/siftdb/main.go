@@ -23,8 +23,8 @@ const usage = `siftdb serves databases of siftdb, and looks after their files.
   siftdb serve [flags]   serve a database over REST
       --addr HOST:PORT   where to listen (127.0.0.1:8080); port 0 picks one
       --db FILE          the database file, which is made when there is none
-      --no-log           keeps no commit log beside the file: single writes are slower,
-                         and what is written is in the file at once
+      --no-log           keeps no commit log beside the file, but one inside it, so that
+                         the file is of use without another one at any time
       --memory           a database in memory, gone when the command ends; the default
       --tokens FILE      a JSON list of who may ask; without it one admin token is made
       --media DIR        where files are kept, for this database alone; without it they
