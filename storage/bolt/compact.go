@@ -102,14 +102,15 @@ func (s *Store) compact(ctx context.Context) (old *bbolt.DB, err error) {
 }
 
 // compactLog goes on in the log where the file says that is now open, and removes from it
-// what was written to it, when that is the new file. The file has all of it.
+// what was written to it, when that is the new file. The file has all of it. One inside the file is
+// opened anew, since it is another one, or was closed with the old file.
 func (s *Store) compactLog(compacted bool) error {
 	m, ok, err := s.readMark()
 	if err != nil || !ok {
 		s.frozen.Store(true) // it is not known where to go on
 		return err
 	}
-	if s.recent.inside && m.id != s.recent.log.ID() {
+	if s.recent.inside {
 		return s.takeInside(m)
 	}
 	s.recent.log.Restart(m.next)
@@ -305,6 +306,9 @@ func (s *Store) swapClosed(made *opened) error {
 		return errors.Join(err, made.discard())
 	}
 	s.idle.reset(nil)
+	if s.recent.log != nil && s.recent.inside {
+		_ = s.recent.log.Close() // compactLog opens it again
+	}
 	if err := s.db.Close(); err != nil {
 		s.lost = err
 		return errors.Join(err, made.discard())

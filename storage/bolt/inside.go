@@ -136,8 +136,8 @@ func (s *Store) growInside() {
 	s.replaceLog(made)
 }
 
-// takeInside goes on in the log that is inside the file which is open now. The caller has the lead,
-// and holds flushing.
+// takeInside goes on in the log that is inside the file which is open now, in the place of the one
+// that was. The caller has the lead, and holds flushing.
 func (s *Store) takeInside(m mark) error {
 	made, err := s.openInside()
 	if err == nil && made.ID() != m.id {
@@ -193,15 +193,19 @@ func (s *Store) openInside() (*commitlog.Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	done := f.Close
+	if lockOfProcess { // which would let go of bbolt's
+		s.handles = append(s.handles, f)
+		done = func() error { return nil }
+	}
 	same, err := s.isOurs(f)
 	if err == nil && !same {
 		err = fmt.Errorf("%w: %s", errReplaced, s.path)
 	}
 	if err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, done())
 	}
-	return commitlog.OpenWithin(f, from, size, s.logOptions())
+	return commitlog.OpenWithin(f, done, from, size, s.logOptions())
 }
 
 // isOurs reports whether f is the file that the store has open.

@@ -19,10 +19,9 @@ func Image(size int64) ([]byte, ID) {
 const LeastWithin = 2 * headerSize
 
 // OpenWithin opens the log that lies in a part of a file, as Open does. Its size is fixed: a record
-// for which there is no place is ErrNoRoom. The file is the log's own from now on, and is closed
-// with it, or when OpenWithin fails.
-func OpenWithin(f *os.File, from, size int64, o Options) (*Log, error) {
-	part := &within{osFile{f}, from, size}
+// for which there is no place is ErrNoRoom. Close calls done, and so does OpenWithin when it fails.
+func OpenWithin(f *os.File, done func() error, from, size int64, o Options) (*Log, error) {
+	part := &within{osFile{f}, done, from, size}
 	b := make([]byte, headerSize)
 	_, err := part.ReadAt(b, 0)
 	id, ok := readHeader(b)
@@ -30,7 +29,7 @@ func OpenWithin(f *os.File, from, size int64, o Options) (*Log, error) {
 		err = damaged("in %s, at %d, none begins", f.Name(), from)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, done())
 	}
 	l := &Log{file: part, id: id, size: size, most: size, noSync: o.NoSync}
 	if o.Wrap != nil {
@@ -42,6 +41,7 @@ func OpenWithin(f *os.File, from, size int64, o Options) (*Log, error) {
 // within is a part of a file of the system.
 type within struct {
 	osFile
+	done       func() error
 	from, size int64
 }
 
@@ -60,6 +60,9 @@ func (w *within) WriteAt(p []byte, off int64) (int, error) {
 	}
 	return w.osFile.WriteAt(p, w.from+off)
 }
+
+// Close ends the use of the file.
+func (w *within) Close() error { return w.done() }
 
 // Truncate fails: the size is fixed.
 func (w *within) Truncate(int64) error {
