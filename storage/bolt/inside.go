@@ -108,14 +108,14 @@ func (s *Store) makeInside(size int64) (*commitlog.Log, error) {
 	return log, err
 }
 
-// outgrown reports whether a log inside the file has been written over, and would do with fewer and
-// larger layers if it was a larger one.
+// outgrown reports whether as much was written to a log inside the file as it holds, and it would do
+// with fewer and larger layers if it was a larger one.
 func (s *Store) outgrown() bool {
 	size := int64(0)
 	if s.recent.inside {
 		size = s.recent.log.Size()
 	}
-	return size > 0 && size < s.opts.mostInside() && s.recent.sinceMade >= 2*size
+	return size > 0 && size < s.opts.mostInside() && s.recent.sinceMade >= size
 }
 
 // growInside replaces the log inside the file, of which nothing is needed, by a larger one. Where

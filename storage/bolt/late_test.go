@@ -30,10 +30,11 @@ func opensLate(t testing.TB) {
 	t.Cleanup(func() { lateFrom = old })
 }
 
-// bareAndLogged runs a test without a commit log, and with one.
+// bareAndLogged runs a test without a commit log, and with one in each place.
 func bareAndLogged(t *testing.T, sizes *logSizes, run func(*testing.T, Options)) {
 	t.Run("bare", func(t *testing.T) { run(t, Options{NoSync: true}) })
 	t.Run("log", func(t *testing.T) { run(t, Options{NoSync: true, Log: true, sizes: sizes}) })
+	t.Run("inside", func(t *testing.T) { run(t, Options{NoSync: true, Log: true, LogInFile: true, sizes: sizes}) })
 }
 
 // openLate opens a file, which is open for reading then.

@@ -10,13 +10,19 @@ import (
 	"github.com/siftdb/siftdb/storage"
 )
 
-// BenchmarkCommits is durable commits by a number of callers, with and without the log: its
+// logPlaces are no log, one inside the file, and one beside it.
+var logPlaces = []struct {
+	name string
+	o    Options
+}{{"none", Options{}}, {"inside", inside}, {"beside", Options{Log: true}}}
+
+// BenchmarkCommits is durable commits by a number of callers, by where the log is: its
 // time is that of one. Each puts seven keys in four keyspaces, as an insert of an entry does.
 func BenchmarkCommits(b *testing.B) {
 	for _, writers := range []int{1, 16} {
-		for _, log := range []bool{false, true} {
-			b.Run(fmt.Sprintf("writers=%d/log=%v", writers, log), func(b *testing.B) {
-				s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+		for _, log := range logPlaces {
+			b.Run(fmt.Sprintf("writers=%d/log=%s", writers, log.name), func(b *testing.B) {
+				s := openStore(b, filepath.Join(b.TempDir(), "db"), log.o)
 				fill(b, s, 100_000)
 				b.ReportAllocs()
 				b.ResetTimer()
@@ -64,9 +70,9 @@ func likeInsert(w storage.Writer, n int) error {
 
 // BenchmarkReadsUnderLog reads beside one writer in twenty calls.
 func BenchmarkReadsUnderLog(b *testing.B) {
-	for _, log := range []bool{false, true} {
-		b.Run(fmt.Sprintf("log=%v", log), func(b *testing.B) {
-			s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+	for _, log := range logPlaces {
+		b.Run(fmt.Sprintf("log=%s", log.name), func(b *testing.B) {
+			s := openStore(b, filepath.Join(b.TempDir(), "db"), log.o)
 			fill(b, s, 100_000)
 			b.ResetTimer()
 			var n atomic.Int64
@@ -92,11 +98,11 @@ func BenchmarkReadsUnderLog(b *testing.B) {
 
 // BenchmarkBulk is one Update of 100,000 keys.
 func BenchmarkBulk(b *testing.B) {
-	for _, log := range []bool{false, true} {
-		b.Run(fmt.Sprintf("log=%v", log), func(b *testing.B) {
+	for _, log := range logPlaces {
+		b.Run(fmt.Sprintf("log=%s", log.name), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				s := openStore(b, filepath.Join(b.TempDir(), "db"), Options{Log: log})
+				s := openStore(b, filepath.Join(b.TempDir(), "db"), log.o)
 				mustPut(b, s, "first", "1")
 				b.StartTimer()
 				fill(b, s, 100_000)
