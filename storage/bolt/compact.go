@@ -194,7 +194,7 @@ func (s *Store) markCopy(tx *bbolt.Tx, to *bbolt.DB) error {
 			m.open = false // nothing was ever in it
 			return putMark(tx, m)
 		case s.recent.inside:
-			return s.putInside(tx, s.recent.log.Size())
+			return s.putInside(tx, s.opts.leastInside())
 		}
 		return putMark(tx, s.markAt(commitlog.First(s.recent.log.Head().Seq)))
 	})

@@ -88,24 +88,34 @@ func dropInside(tx *bbolt.Tx) error {
 }
 
 // makeInside puts an empty log into the file, durably, and opens it. The caller has the lead, and
-// nobody else writes to bbolt.
+// nobody else writes to bbolt. It has the handle before the file is changed, so that nothing but a disk
+// that cannot be read can come in between.
 func (s *Store) makeInside(size int64) (*commitlog.Log, error) {
-	tx, err := s.begin(true)
+	h, err := s.handleInside()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.putInside(tx, size); err != nil {
-		s.abandon(tx)
-		return nil, full(err)
+	if err := s.storeInside(size); err != nil {
+		return nil, errors.Join(err, h.done())
 	}
-	if err := s.commit(tx); err != nil {
-		return nil, err
-	}
-	log, err := s.openInside()
+	log, err := s.openInside(h)
 	if err == nil {
 		log.Restart(commitlog.First(1))
 	}
 	return log, err
+}
+
+// storeInside is putInside in a transaction of its own.
+func (s *Store) storeInside(size int64) error {
+	tx, err := s.begin(true)
+	if err != nil {
+		return err
+	}
+	if err := guarded(func() error { return s.putInside(tx, size) }); err != nil {
+		s.abandon(tx)
+		return full(err)
+	}
+	return s.commit(tx)
 }
 
 // outgrown reports whether as much was written to a log inside the file as it holds, and it would do
@@ -139,7 +149,7 @@ func (s *Store) growInside() {
 // takeInside goes on in the log that is inside the file which is open now, in the place of the one
 // that was. The caller has the lead, and holds flushing.
 func (s *Store) takeInside(m mark) error {
-	made, err := s.openInside()
+	made, err := s.findOpenInside()
 	if err == nil && made.ID() != m.id {
 		err = errors.Join(fmt.Errorf("%w: the commit log in %s is not its own", storage.ErrCorrupt, s.path), made.Close())
 	}
@@ -163,14 +173,13 @@ func (s *Store) replaceLog(made *commitlog.Log) {
 }
 
 // insidePages returns what a log inside the file takes of it.
-func (s *Store) insidePages() int64 {
-	s.begins.Lock()
-	defer s.begins.Unlock()
-	if s.recent.log == nil || !s.recent.inside {
+func (s *Store) insidePages(tx *bbolt.Tx) int64 {
+	b := tx.Bucket(insideBucket)
+	if b == nil {
 		return 0
 	}
 	page := int64(s.pageSize)
-	return (s.recent.log.Size() + 2*page - 1) / page * page
+	return (int64(headerSize+elementSize+len(insideKey)+len(b.Get(insideKey))) + page - 1) / page * page
 }
 
 // insideReplaced reports whether the file may have another log than the one that is open.
@@ -179,33 +188,53 @@ func (s *Store) insideReplaced() bool {
 	return err != nil || !ok || m.id != s.recent.log.ID()
 }
 
-// openInside opens the log that is inside the file.
-func (s *Store) openInside() (*commitlog.Log, error) {
-	from, size, err := s.findInside()
-	if err != nil {
-		return nil, err
-	}
+// handle is one of the file for the log inside it; done ends its use.
+type handle struct {
+	*os.File
+	done func() error
+}
+
+// handleInside opens the file for the log inside it.
+func (s *Store) handleInside() (h handle, err error) {
 	flag := os.O_RDWR
 	if s.opts.ReadOnly {
 		flag = os.O_RDONLY
 	}
 	f, err := os.OpenFile(s.path, flag, 0)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
-	done := f.Close
+	h = handle{f, f.Close}
 	if lockOfProcess { // which would let go of bbolt's
 		s.handles = append(s.handles, f)
-		done = func() error { return nil }
+		h.done = func() error { return nil }
 	}
 	same, err := s.isOurs(f)
 	if err == nil && !same {
 		err = fmt.Errorf("%w: %s", errReplaced, s.path)
 	}
 	if err != nil {
-		return nil, errors.Join(err, done())
+		err = errors.Join(err, h.done())
 	}
-	return commitlog.OpenWithin(f, done, from, size, s.logOptions())
+	return h, err
+}
+
+// openInside opens the log that is inside the file, through a handle that is closed with it.
+func (s *Store) openInside(h handle) (*commitlog.Log, error) {
+	from, size, err := s.findInside()
+	if err != nil {
+		return nil, errors.Join(err, h.done())
+	}
+	return commitlog.OpenWithin(h.File, h.done, from, size, s.logOptions())
+}
+
+// findOpenInside is openInside with a handle of its own.
+func (s *Store) findOpenInside() (*commitlog.Log, error) {
+	h, err := s.handleInside()
+	if err != nil {
+		return nil, err
+	}
+	return s.openInside(h)
 }
 
 // isOurs reports whether f is the file that the store has open.

@@ -261,7 +261,7 @@ func TestRecoverInside(t *testing.T) {
 		lost error
 		text string
 	}{
-		"no header":   {func(f *logFile) { clear(f.held()[:64]) }, storage.ErrCorrupt, "none begins"},
+		"no header":   {func(f *logFile) { clear(f.held()[:64]) }, storage.ErrCorrupt, "bytes begins"},
 		"another one": {func(f *logFile) { image, _ := commitlog.Image(f.size); copy(f.held(), image) }, storage.ErrNotDatabase, "another file"},
 		"no page":     {func(f *logFile) { clear(f.raw[f.from-int64(os.Getpagesize())+8:][:8]) }, nil, ""},
 	} {

@@ -28,6 +28,9 @@ func (g *group) beginLogged() error {
 	if stuck != nil && !errors.Is(stuck, storage.ErrFull) {
 		return stuck
 	}
+	if s.frozen.Load() { // making room left it open what the file says of the log
+		return storage.ErrReadOnly
+	}
 	k, l, err := s.beginView()
 	if err != nil {
 		return err

@@ -125,7 +125,7 @@ func (s *Store) writeMark(m mark) error {
 	if err != nil {
 		return err
 	}
-	if err := putMark(tx, m); err != nil {
+	if err := guarded(func() error { return putMark(tx, m) }); err != nil {
 		s.abandon(tx)
 		return full(err)
 	}

@@ -132,7 +132,7 @@ func (s *Store) replay(m mark) error {
 // openKept opens the log that the mark is about.
 func (s *Store) openKept(m mark) (*commitlog.Log, error) {
 	if m.inside {
-		return s.openInside()
+		return s.findOpenInside()
 	}
 	return commitlog.Open(s.recent.path, s.opts.ReadOnly, s.logOptions())
 }

@@ -303,6 +303,9 @@ func (s *Store) freezeIdle() {
 // append makes a record durable, and its layer the active one. The caller has the lead.
 func (s *Store) append(record []byte, next *overlay.Layer, reserve int64) error {
 	err := s.needLog()
+	if err == nil && s.frozen.Load() {
+		err = storage.ErrReadOnly
+	}
 	if err == nil {
 		err = s.recent.log.Append(record, reserve)
 	}

@@ -224,11 +224,13 @@ func (s *Store) Size() (storage.Size, error) {
 	defer s.gate.Leave()
 	defer catchFaults()()
 	logged := s.settleLayers()
+	s.recent.flushing.Lock() // so that bbolt counts the free pages of this transaction
+	defer s.recent.flushing.Unlock()
 	tx, err := s.begin(false)
 	if err != nil {
 		return storage.Size{}, err
 	}
-	used, db := tx.Size(), tx.DB()
+	used, db := tx.Size()-s.insidePages(tx), tx.DB()
 	if err := tx.Rollback(); err != nil {
 		return storage.Size{}, err
 	}
@@ -243,6 +245,6 @@ func (s *Store) Size() (storage.Size, error) {
 	if db.IsReadOnly() {
 		free = s.late.found.free
 	}
-	used -= int64(free)*int64(s.pageSize) + s.insidePages()
+	used -= int64(free) * int64(s.pageSize)
 	return storage.Size{Total: info.Size() + logged, Used: used}, nil
 }

@@ -3,7 +3,10 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Image returns what an empty log of a fixed size consists of, and its ID: for a log that lies
@@ -12,7 +15,19 @@ func Image(size int64) ([]byte, ID) {
 	id := newID()
 	image := make([]byte, size)
 	copy(image, header(id))
+	sealSize(image, size)
 	return image, id
+}
+
+// sealSize notes the size of a log within another file behind its header, and isSealed reports whether
+// that was done: nothing else tells how far such a log goes.
+func sealSize(b []byte, size int64) {
+	order.PutUint64(b[32:], uint64(size))
+	order.PutUint64(b[40:], xxhash.Sum64(b[:40]))
+}
+
+func isSealed(b []byte, size int64) bool {
+	return order.Uint64(b[32:]) == uint64(size) && order.Uint64(b[40:]) == xxhash.Sum64(b[:40])
 }
 
 // LeastWithin is the least size of a log within another file.
@@ -23,10 +38,13 @@ const LeastWithin = 2 * headerSize
 func OpenWithin(f *os.File, done func() error, from, size int64, o Options) (*Log, error) {
 	part := &within{osFile{f}, done, from, size}
 	b := make([]byte, headerSize)
-	_, err := part.ReadAt(b, 0)
+	var err error
+	if size >= LeastWithin && size%alignment == 0 {
+		_, err = part.ReadAt(b, 0)
+	}
 	id, ok := readHeader(b)
-	if err == nil && (!ok || size < LeastWithin || size%alignment != 0) {
-		err = damaged("in %s, at %d, none begins", f.Name(), from)
+	if err == nil && (!ok || !isSealed(b, size)) || err == io.EOF {
+		err = damaged("in %s, at %d, none of %d bytes begins", f.Name(), from, size)
 	}
 	if err != nil {
 		return nil, errors.Join(err, done())
