@@ -306,9 +306,7 @@ func (s *Store) swapClosed(made *opened) error {
 		return errors.Join(err, made.discard())
 	}
 	s.idle.reset(nil)
-	if s.recent.log != nil && s.recent.inside {
-		_ = s.recent.log.Close() // compactLog opens it again
-	}
+	s.closeInside() // compactLog opens it again
 	if err := s.db.Close(); err != nil {
 		s.lost = err
 		return errors.Join(err, made.discard())

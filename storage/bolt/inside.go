@@ -40,13 +40,14 @@ func (o Options) leastInside() int64 {
 
 // mostInside is how large a log inside the file may become.
 func (o Options) mostInside() int64 {
-	return max(o.wholeSizes().most/8*8, 2*commitlog.LeastWithin)
+	const mostValue = 1 << 30 // less than what bbolt takes
+	return min(max(o.wholeSizes().most/8*8, 2*commitlog.LeastWithin), mostValue)
 }
 
 // insideSizes are what bounds a log inside the file that has a size.
 func (o Options) insideSizes(size int64) logSizes {
 	all := o.wholeSizes()
-	if o.sizes != nil || size >= o.mostInside() {
+	if o.sizes != nil || size >= all.most/8*8 {
 		return all
 	}
 	sizes := logSizes{direct: size / 8, reserve: size / 16, most: size, idle: all.idle}
@@ -65,9 +66,8 @@ func (s *Store) putInside(tx *bbolt.Tx, size int64) error {
 	if err != nil {
 		return err
 	}
-	image, id := commitlog.Image(size)
 	value := make([]byte, s.insidePad()+size)
-	copy(value[s.insidePad():], image)
+	id := commitlog.Format(value[s.insidePad():])
 	if err := b.Put(insideKey, value); err != nil {
 		return err
 	}
@@ -91,14 +91,13 @@ func dropInside(tx *bbolt.Tx) error {
 // nobody else writes to bbolt. It has the handle before the file is changed, so that nothing but a disk
 // that cannot be read can come in between.
 func (s *Store) makeInside(size int64) (*commitlog.Log, error) {
-	h, err := s.handleInside()
-	if err != nil {
+	if err := s.handleInside(); err != nil {
 		return nil, err
 	}
 	if err := s.storeInside(size); err != nil {
-		return nil, errors.Join(err, h.done())
+		return nil, err
 	}
-	log, err := s.openInside(h)
+	log, err := s.openInside()
 	if err == nil {
 		log.Restart(commitlog.First(1))
 	}
@@ -138,6 +137,7 @@ func (s *Store) growInside() {
 	}
 	made, err := s.makeInside(min(insideSteps*size, most))
 	if err != nil {
+		s.recent.sinceMade = -insideSteps * size // it is tried again some time later
 		if !notApplied(err) && s.insideReplaced() {
 			s.frozen.Store(true)
 		}
@@ -149,7 +149,7 @@ func (s *Store) growInside() {
 // takeInside goes on in the log that is inside the file which is open now, in the place of the one
 // that was. The caller has the lead, and holds flushing.
 func (s *Store) takeInside(m mark) error {
-	made, err := s.findOpenInside()
+	made, err := s.openInside()
 	if err == nil && made.ID() != m.id {
 		err = errors.Join(fmt.Errorf("%w: the commit log in %s is not its own", storage.ErrCorrupt, s.path), made.Close())
 	}
@@ -188,53 +188,52 @@ func (s *Store) insideReplaced() bool {
 	return err != nil || !ok || m.id != s.recent.log.ID()
 }
 
-// handle is one of the file for the log inside it; done ends its use.
-type handle struct {
-	*os.File
-	done func() error
-}
-
-// handleInside opens the file for the log inside it.
-func (s *Store) handleInside() (h handle, err error) {
+// handleInside opens the file for the log inside it, unless it is open. The handle stays as long as the
+// file is that of the store: some systems let go of bbolt's lock when any handle is closed.
+func (s *Store) handleInside() error {
+	if s.recent.handle != nil {
+		if same, err := s.isOurs(s.recent.handle); err == nil && same {
+			return nil
+		}
+		s.closeInside()
+	}
 	flag := os.O_RDWR
 	if s.opts.ReadOnly {
 		flag = os.O_RDONLY
 	}
 	f, err := os.OpenFile(s.path, flag, 0)
 	if err != nil {
-		return h, err
-	}
-	h = handle{f, f.Close}
-	if lockOfProcess { // which would let go of bbolt's
-		s.handles = append(s.handles, f)
-		h.done = func() error { return nil }
+		return err
 	}
 	same, err := s.isOurs(f)
 	if err == nil && !same {
 		err = fmt.Errorf("%w: %s", errReplaced, s.path)
 	}
 	if err != nil {
-		err = errors.Join(err, h.done())
+		return errors.Join(err, f.Close())
 	}
-	return h, err
+	s.recent.handle = f
+	return nil
 }
 
-// openInside opens the log that is inside the file, through a handle that is closed with it.
-func (s *Store) openInside(h handle) (*commitlog.Log, error) {
+// closeInside closes the handle for the log inside the file.
+func (s *Store) closeInside() {
+	if s.recent.handle != nil {
+		_ = s.recent.handle.Close() // what was written was synced
+		s.recent.handle = nil
+	}
+}
+
+// openInside opens the log that is inside the file.
+func (s *Store) openInside() (*commitlog.Log, error) {
+	if err := s.handleInside(); err != nil {
+		return nil, err
+	}
 	from, size, err := s.findInside()
-	if err != nil {
-		return nil, errors.Join(err, h.done())
-	}
-	return commitlog.OpenWithin(h.File, h.done, from, size, s.logOptions())
-}
-
-// findOpenInside is openInside with a handle of its own.
-func (s *Store) findOpenInside() (*commitlog.Log, error) {
-	h, err := s.handleInside()
 	if err != nil {
 		return nil, err
 	}
-	return s.openInside(h)
+	return commitlog.OpenWithin(s.recent.handle, from, size, s.logOptions())
 }
 
 // isOurs reports whether f is the file that the store has open.
@@ -265,7 +264,7 @@ func (s *Store) findInside() (from, size int64, err error) {
 	from = at + headerSize + pos + keySize + s.insidePad()
 	size = length - s.insidePad()
 	if order.Uint64(p) != root || order.Uint16(p[8:]) != flagLeaf || order.Uint16(p[10:]) != 1 ||
-		from != at+int64(s.pageSize) || from+size > at+pages*int64(s.pageSize) {
+		from != at+int64(s.pageSize) || pages != 1+(size+int64(s.pageSize)-1)/int64(s.pageSize) {
 		return 0, 0, damaged
 	}
 	return from, size, nil

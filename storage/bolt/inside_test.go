@@ -262,7 +262,7 @@ func TestRecoverInside(t *testing.T) {
 		text string
 	}{
 		"no header":   {func(f *logFile) { clear(f.held()[:64]) }, storage.ErrCorrupt, "bytes begins"},
-		"another one": {func(f *logFile) { image, _ := commitlog.Image(f.size); copy(f.held(), image) }, storage.ErrNotDatabase, "another file"},
+		"another one": {func(f *logFile) { clear(f.held()); commitlog.Format(f.held()) }, storage.ErrNotDatabase, "another file"},
 		"no page":     {func(f *logFile) { clear(f.raw[f.from-int64(os.Getpagesize())+8:][:8]) }, nil, ""},
 	} {
 		path := crashedWith(t, inside)

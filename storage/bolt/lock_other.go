@@ -11,6 +11,3 @@ func tryLock(*os.File, bool) (bool, error) { return true, nil }
 // lockTwice says that a file which is locked can be locked again through the same
 // handle.
 const lockTwice = false
-
-// lockOfProcess says that the lock of a file is let go when any handle of it is closed.
-const lockOfProcess = true

@@ -31,6 +31,3 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 // lockTwice says that a file which is locked can be locked again through the same
 // handle.
 const lockTwice = true
-
-// lockOfProcess says that the lock of a file is let go when any handle of it is closed.
-const lockOfProcess = false

@@ -27,6 +27,3 @@ func tryLock(f *os.File, exclusive bool) (bool, error) {
 // lockTwice says that a file which is locked can be locked again through the same
 // handle.
 const lockTwice = false
-
-// lockOfProcess says that the lock of a file is let go when any handle of it is closed.
-const lockOfProcess = false

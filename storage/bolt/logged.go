@@ -126,11 +126,12 @@ func (l *logged) frees() bool {
 
 // fitInside reports whether a larger log would have had room for sets.
 func fitInside(sets []*overlay.Set) bool {
-	size := int64(0)
+	size, keys := int64(0), 0
 	for _, set := range sets {
 		size += set.Bytes()
+		keys += set.Keys()
 	}
-	return size < mostDirect
+	return size < mostDirect && keys < maxGroupKeys
 }
 
 // commitDirect commits sets in bbolt itself, after all that came before them. So nothing is in
@@ -164,7 +165,7 @@ func (s *Store) commitDirect(sets []*overlay.Set) error {
 	}
 	if log != nil {
 		log.Restart(next)
-		if fitInside(sets) {
+		if s.recent.sinceMade >= 0 && fitInside(sets) {
 			s.growInside()
 		}
 	}

@@ -132,7 +132,7 @@ func (s *Store) replay(m mark) error {
 // openKept opens the log that the mark is about.
 func (s *Store) openKept(m mark) (*commitlog.Log, error) {
 	if m.inside {
-		return s.findOpenInside()
+		return s.openInside()
 	}
 	return commitlog.Open(s.recent.path, s.opts.ReadOnly, s.logOptions())
 }
@@ -171,7 +171,8 @@ func (s *Store) settleLog(m mark, known bool) error {
 	if err = errors.Join(err, log.Close()); err != nil || s.opts.ReadOnly {
 		return err
 	}
-	return removeIfThere(s.recent.path)
+	// Durably: the next log may be another one, and then this would be that of another file.
+	return errors.Join(removeIfThere(s.recent.path), syncDir(filepath.Dir(s.path)))
 }
 
 func removeIfThere(path string) error {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,7 @@ import (
 type recent struct {
 	log    *commitlog.Log // nil when there is none; the leader's, who sets it while holding begins
 	inside bool           // the log is inside the file; set with log
+	handle *os.File       // of the file, for a log inside it; the leader's
 	path   string         // of a log beside the file
 	layers atomic.Pointer[layers]
 	full   atomic.Bool // there was no space for the last layer that was to be written into bbolt

@@ -23,15 +23,12 @@ import (
 // Store is a store in one file. It implements storage.Storage, storage.Sizer and
 // storage.Compacter. A process opens a file once; the handle is safe for concurrent use.
 type Store struct {
-	path string
-	db   *bbolt.DB // which Compact replaces; guarded by begins, and the leader's
-	file *os.File  // bbolt's own
-	opts Options
-	// handles are those of logs inside the file, where closing one lets go of its lock; the leader's, and
-	// Close's after the gate is shut.
-	handles []*os.File
-	gate    *gate.Gate
-	queue   queue
+	path  string
+	db    *bbolt.DB // which Compact replaces; guarded by begins, and the leader's
+	file  *os.File  // bbolt's own
+	opts  Options
+	gate  *gate.Gate
+	queue queue
 
 	pageSize int
 	recent   recent // commits that are not in bbolt yet
@@ -153,7 +150,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	defer catchFaults()()
-	defer s.closeHandles()
+	defer s.closeInside()
 	s.stopKeeper()
 	finished := s.finishLog()
 	saved := s.saveFreelist(finished)
@@ -169,13 +166,6 @@ func (s *Store) Close() error {
 	}
 	s.idle.reset(nil)
 	return errors.Join(s.unlockFailed(), s.db.Close())
-}
-
-// closeHandles closes what had to stay open as long as the file.
-func (s *Store) closeHandles() {
-	for _, f := range s.handles {
-		_ = f.Close() // what was written was synced
-	}
 }
 
 // saveFreelist commits the list of free pages, and that the log is finished, and

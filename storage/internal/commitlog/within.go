@@ -1,7 +1,6 @@
 package commitlog
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,14 +8,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Image returns what an empty log of a fixed size consists of, and its ID: for a log that lies
-// within another file. The size is a multiple of 8, and at least LeastWithin.
-func Image(size int64) ([]byte, ID) {
+// Format makes zeros an empty log of a fixed size, for one that lies within another file, and returns
+// its ID. The size is a multiple of 8, and at least LeastWithin.
+func Format(zeros []byte) ID {
 	id := newID()
-	image := make([]byte, size)
-	copy(image, header(id))
-	sealSize(image, size)
-	return image, id
+	copy(zeros, header(id))
+	sealSize(zeros, int64(len(zeros)))
+	return id
 }
 
 // sealSize notes the size of a log within another file behind its header, and isSealed reports whether
@@ -34,9 +32,9 @@ func isSealed(b []byte, size int64) bool {
 const LeastWithin = 2 * headerSize
 
 // OpenWithin opens the log that lies in a part of a file, as Open does. Its size is fixed: a record
-// for which there is no place is ErrNoRoom. Close calls done, and so does OpenWithin when it fails.
-func OpenWithin(f *os.File, done func() error, from, size int64, o Options) (*Log, error) {
-	part := &within{osFile{f}, done, from, size}
+// for which there is no place is ErrNoRoom. Close leaves the file open.
+func OpenWithin(f *os.File, from, size int64, o Options) (*Log, error) {
+	part := &within{osFile{f}, from, size}
 	b := make([]byte, headerSize)
 	var err error
 	if size >= LeastWithin && size%alignment == 0 {
@@ -47,7 +45,7 @@ func OpenWithin(f *os.File, done func() error, from, size int64, o Options) (*Lo
 		err = damaged("in %s, at %d, none of %d bytes begins", f.Name(), from, size)
 	}
 	if err != nil {
-		return nil, errors.Join(err, done())
+		return nil, err
 	}
 	l := &Log{file: part, id: id, size: size, most: size, noSync: o.NoSync}
 	if o.Wrap != nil {
@@ -59,7 +57,6 @@ func OpenWithin(f *os.File, done func() error, from, size int64, o Options) (*Lo
 // within is a part of a file of the system.
 type within struct {
 	osFile
-	done       func() error
 	from, size int64
 }
 
@@ -79,8 +76,8 @@ func (w *within) WriteAt(p []byte, off int64) (int, error) {
 	return w.osFile.WriteAt(p, w.from+off)
 }
 
-// Close ends the use of the file.
-func (w *within) Close() error { return w.done() }
+// Close leaves the file open.
+func (w *within) Close() error { return nil }
 
 // Truncate fails: the size is fixed.
 func (w *within) Truncate(int64) error {
