@@ -32,10 +32,13 @@ const (
 
 // leastInside is how large a log inside the file is at first.
 func (o Options) leastInside() int64 {
-	if o.sizes != nil {
-		return o.mostInside()
+	switch {
+	case o.sizes == nil:
+		return min(firstInside, o.mostInside())
+	case o.sizes.first > 0:
+		return o.sizes.first
 	}
-	return min(firstInside, o.mostInside())
+	return o.mostInside()
 }
 
 // mostInside is how large a log inside the file may become.

@@ -27,6 +27,7 @@ type logSizes struct {
 	room    int64         // what the log must have room for before a group begins
 	reserve int64         // of that, what is kept for commits that make room
 	most    int64         // the size of the log
+	first   int64         // of one inside the file, at first; 0, in tests, is the most
 	idle    time.Duration // after this time without writes, layers are written into bbolt; below 0, in tests, never
 }
 
