@@ -202,11 +202,11 @@ func (c *catalog) refresh(r storage.Reader, id int64, head layout.Head) (*source
 }
 
 // keep caches a committed state of a data source, unless what is cached knows more
-// names, which never change.
+// names, which never change. What is cached already stays: much is remembered for it alone.
 func (c *catalog) keep(src *source) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := c.sources[src.id]; now != nil && now.names.Len() > src.names.Len() {
+	if now := c.sources[src.id]; now != nil && (now.names.Len() > src.names.Len() || now.same(src)) {
 		return
 	}
 	if c.sources == nil {
@@ -228,6 +228,12 @@ func (c *catalog) forget(id int64) {
 // Names may be ahead.
 func (s *source) current(head layout.Head) bool {
 	return s != nil && s.revision == head.Revision && s.columnsRevision == head.Columns && s.names.Len() >= int(head.Names)
+}
+
+// same reports whether another committed state of a data source is this one: most writes change
+// nothing that is cached.
+func (s *source) same(other *source) bool {
+	return s.revision == other.revision && s.columnsRevision == other.columnsRevision && s.names == other.names && s.rules == other.rules
 }
 
 // readSource reads the cold part of a data source, taking from old what is still

@@ -33,12 +33,14 @@ type Entry struct {
 
 	order []byte         // the stored order; nil for 0
 	doc   document.Value // the data, an object
+	alone bool           // the data lie in a piece of memory of their own, not among those of others
 }
 
 // newEntry copies a record out of the storage.
 func newEntry(source int64, names *document.Names, rec *layout.Record) *Entry {
 	e := new(Entry)
 	e.set(source, names, rec, bytes.Clone(rec.Doc))
+	e.alone = true
 	return e
 }
 
@@ -131,10 +133,14 @@ func (e *Entry) Path(expression string) ([]any, error) {
 }
 
 // Map returns the data decoded: a new map that the caller may change. Values are
-// as Lookup's. The texts of data of up to 4 KiB lie in one piece of memory, apart
-// from the entry's: whoever keeps one of them keeps that.
+// as Lookup's. The texts of data of up to 4 KiB lie in one piece of memory, which may
+// be that of the entry's data: whoever keeps one of them keeps that.
 func (e *Entry) Map() map[string]any {
-	m, _ := e.doc.Go().(map[string]any)
+	if !e.alone {
+		m, _ := e.doc.Go().(map[string]any)
+		return m
+	}
+	m, _ := e.doc.GoWithin().(map[string]any)
 	return m
 }
 

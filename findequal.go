@@ -109,6 +109,10 @@ type equalRead struct {
 	entries []*Entry
 	ok      bool // false when they cannot be told, or when there are more that are wanted
 
+	hints  *equalHints // of the index; nil when there are none for it
+	hash   uint64      // of the text, for them
+	column uint16      // that the index is on
+
 	reading func(storage.Reader) error // read
 	rec     layout.Record
 	few     [1]*Entry
@@ -139,6 +143,9 @@ func (e *equalRead) read(r storage.Reader) error {
 	if !ok {
 		return nil
 	}
+	if e.hint(known, i) && e.hinted(r, &head, src) {
+		return nil
+	}
 	if e.limited && e.most == 1 && s.Cipher == 0 {
 		if done, err := e.first(r, key, &head, src); done || err != nil {
 			return err
@@ -161,6 +168,7 @@ func (e *equalRead) read(r storage.Reader) error {
 		}
 	}
 	e.ok = true
+	e.note(&head)
 	return c.Err()
 }
 
@@ -179,6 +187,7 @@ func (e *equalRead) first(r storage.Reader, key []byte, head *layout.Head, src *
 		return false, nil
 	}
 	e.ok, err = e.add(r, id, head, src)
+	e.note(head)
 	return true, err
 }
 

@@ -60,7 +60,8 @@ type boundIndexes struct {
 	text   string // the states, as a head has them
 	states layout.Indexes
 	bound  []*index.Bound
-	equal  *equalNames // on these indexes
+	equal  *equalNames   // on these indexes
+	hints  []*equalHints // of each index; none where this is not kept
 }
 
 // boundIndexes reads the states of the indexes of a source, and binds them. What was bound
@@ -83,6 +84,7 @@ func (c *catalog) boundIndexes(src *source, text string) (*boundIndexes, error) 
 		b.bind()
 	}
 	if src.veil == nil && c.cached(src.id) == src {
+		b.hints = hintsOf(known, b.states)
 		c.bounds.Store(src.id, b)
 	}
 	return b, nil

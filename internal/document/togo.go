@@ -17,31 +17,40 @@ import (
 // whoever keeps one of them keeps the others.
 func ToGo(v Value) any { return v.Go() }
 
-// shareBytes is up to what length an array or object is copied as a whole to become Go data, the
-// texts in it pointing into the copy. Of larger ones each text is a copy of its own, so that one
-// that is kept does not keep all.
+// shareBytes is up to what length an array or object becomes Go data whose texts point into one
+// piece of memory. Of larger ones each text is a copy of its own, so that one that is kept does
+// not keep all.
 const shareBytes = 4 << 10
 
 // goMaker makes Go data of one value.
 type goMaker struct {
-	shared bool     // texts point into a copy of the value that nobody else has
+	shared bool     // texts point into the value, which nobody changes
 	texts  *goTexts // where it is shared
 }
 
 // Go returns the value as plain Go data; see ToGo.
 func (x Value) Go() any {
 	if n := len(x.raw); n > 0 && n <= shareBytes && x.raw[0] >= tagArray {
+		x.raw = bytes.Clone(x.raw)
 		return x.goShared()
 	}
 	var m goMaker
 	return m.value(x, 0)
 }
 
-// goShared is Go for a small array or object.
+// GoWithin is Go for a value whose stored bytes nobody changes any more: of a small one the texts
+// point into these and keep the piece of memory in which they lie.
+func (x Value) GoWithin() any {
+	if n := len(x.raw); n > 0 && n <= shareBytes && x.raw[0] >= tagArray {
+		return x.goShared()
+	}
+	return x.Go()
+}
+
+// goShared is GoWithin for a small array or object.
 func (x Value) goShared() any {
 	var texts goTexts
 	m := goMaker{shared: true, texts: &texts}
-	x.raw = bytes.Clone(x.raw)
 	made := m.value(x, 0)
 	if texts.n > 0 {
 		texts.flush()
