@@ -87,9 +87,9 @@ func (w *spreadWorld) key() any {
 	return fmt.Sprintf("p%d", w.r.IntN(2500))
 }
 
-// write changes what is joined, until it is to stop.
+// write changes what is joined, until it is to stop or has done enough.
 func (w *spreadWorld) write(stop chan struct{}) {
-	for i := 0; ; i++ {
+	for i := range 1000 {
 		select {
 		case <-stop:
 			return
