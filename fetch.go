@@ -73,7 +73,10 @@ func (f *finder) fetch(r storage.Reader, id int64, ahead *keptRecord, test bool)
 	if f.joins != nil {
 		f.m.fill(rec)
 	}
-	return f.accept(rec, ahead != nil && !test) // else it lies beside some that do not match
+	if test { // it lies beside some that do not match
+		ahead = nil
+	}
+	return f.accept(rec, ahead)
 }
 
 // ahead reads the first of some entries on all cores, where they are many, as far as there is room

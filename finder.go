@@ -204,7 +204,7 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 				f.total, f.count = int64(plan.count()), false
 			}
 		}
-		size := f.firstBatch()
+		size, most := f.firstBatch(), f.wantsMost()
 		for done := false; !done; size = fullBatch {
 			f.empty()
 			err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
@@ -218,7 +218,11 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 				done, err = f.rd.entries(r, f.m.where, func(rec *layout.Record, v query.Verdict) (bool, error) {
 					ok, err := f.matches(rec, v)
 					if ok {
-						err = f.accept(rec, false)
+						var own *keptRecord
+						if most {
+							own = f.rd.keptOf(rec)
+						}
+						err = f.accept(rec, own)
 					}
 					return len(f.batch) < size && f.weight < batchBytes && (f.left != 0 || f.count), err
 				})
@@ -232,11 +236,11 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 	}
 }
 
-// accept takes a match: past the offset and within the limit it joins the batch. The document of
-// an own record becomes the entry's.
-func (f *finder) accept(rec *layout.Record, own bool) error {
+// accept takes a match: past the offset and within the limit it joins the batch. own is what was kept
+// of it where most of what was kept is wanted: its document becomes the entry's.
+func (f *finder) accept(rec *layout.Record, own *keptRecord) error {
 	doc := rec.Doc
-	copied := own
+	copied := own != nil
 	if f.project != nil && (f.seen != nil || f.skip == 0 && f.left != 0) {
 		doc, copied = f.project.AppendTo(nil, document.Stored(doc, f.rd.st.source.names)), true
 	}
@@ -259,8 +263,13 @@ func (f *finder) accept(rec *layout.Record, own bool) error {
 	if !copied {
 		doc = f.arena.copy(doc)
 	}
-	e := f.arena.entry()
-	e.set(f.ds.id, f.rd.st.source.names, rec, doc)
+	var e *Entry
+	if own != nil && own.entry != nil {
+		e = own.entry
+	} else {
+		e = f.arena.entry()
+		e.set(f.ds.id, f.rd.st.source.names, rec, doc)
+	}
 	f.batch, f.weight = append(f.batch, e), f.weight+len(doc)
 	return f.joins.note(&f.m)
 }

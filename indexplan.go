@@ -222,6 +222,8 @@ type proposals struct {
 	listed bool // those that have not moved are there
 	next   int
 	kept   []keptRecord // of the first places, what was read of them before
+
+	keyedFor *joinRun // the keys that were worked out then are of this one
 }
 
 // narrow makes the reading look at what indexes propose instead of all entries, where that is

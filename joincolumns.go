@@ -320,7 +320,7 @@ func (run *joinRun) narrowRows(ctx context.Context, rows column.Bits, c *column.
 		if known[code] == unknown {
 			known[code] = no
 			err = eachKey(&run.from, c.Dict().Value(code), func(key []byte) {
-				if _, ok := run.groups[string(key)]; ok {
+				if _, ok := run.find(key); ok {
 					known[code] = yes
 				}
 			})

@@ -14,13 +14,14 @@ import (
 // joiner runs the joins of one select. All of them read the state that the select
 // reads.
 type joiner struct {
-	ds    *DataSource
-	list  []*compiledJoin
-	runs  []*joinRun // of the joins with pairs
-	outer []*outerRun
-	eager bool // all parents are noted before the first is filled
-	held  int  // bytes held
-	begun bool
+	ds     *DataSource
+	list   []*compiledJoin
+	parent *reading   // of the select, from begin on
+	runs   []*joinRun // of the joins with pairs
+	outer  []*outerRun
+	eager  bool // all parents are noted before the first is filled
+	held   int  // bytes held
+	begun  bool
 }
 
 // outerRun is a join without pairs.
@@ -54,7 +55,7 @@ func (j *joiner) begin(r storage.Reader, parent *reading) error {
 	if j == nil || j.begun {
 		return nil
 	}
-	j.begun = true
+	j.begun, j.parent = true, parent
 	for _, c := range j.list {
 		if err := j.beginOne(r, parent, c); err != nil {
 			return c.fault(err)
@@ -201,15 +202,10 @@ func (j *joiner) passes(m *matching) (bool, error) {
 		if !run.c.Required {
 			continue
 		}
-		found := false
-		err := run.from.each(&m.rec, func(key []byte) {
-			_, ok := run.groups[string(key)]
-			found = found || ok
-		})
-		if err != nil {
+		if err := run.meet(&m.rec); err != nil {
 			return false, run.c.fault(err)
 		}
-		if !found {
+		if len(run.met) == 0 {
 			return false, nil
 		}
 	}
@@ -269,8 +265,13 @@ func (j *joiner) appended(ctx context.Context) iter.Seq2[*Entry, error] {
 
 // hold counts bytes that the joins keep.
 func (j *joiner) hold(n int) error {
-	if j.held += n; j.held > j.ds.db.opts.Limits.QueryBytes && j.ds.db.opts.Limits.QueryBytes > 0 {
-		return errs.New(errs.TooLarge, "the joins of a query hold more than %d bytes", j.ds.db.opts.Limits.QueryBytes)
+	most := j.ds.db.opts.Limits.QueryBytes
+	j.held += n
+	for i := 0; i < len(j.runs) && j.held > most && most > 0; i++ {
+		j.runs[i].letGo()
+	}
+	if j.held > most && most > 0 {
+		return errs.New(errs.TooLarge, "the joins of a query hold more than %d bytes", most)
 	}
 	return nil
 }

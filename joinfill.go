@@ -50,7 +50,12 @@ type joinFill struct {
 	run     *joinRun
 	several map[string]*Joined // of parents with several keys, by their groups
 	key     []byte
+	joined  []Joined // room
+	entries []*Entry // room
 }
+
+// fillRoom is how many results, and entries in them, are made at a time.
+const fillRoom = 64
 
 // found returns what a parent of some groups gets.
 func (f *joinFill) found(groups []int32) *Joined {
@@ -81,16 +86,28 @@ func (f *joinFill) found(groups []int32) *Joined {
 // make works out what the parents of some groups get.
 func (f *joinFill) make(groups []int32) *Joined {
 	run := f.run
-	j := &Joined{Name: run.c.Name}
+	if len(f.joined) == 0 {
+		f.joined = make([]Joined, min(fillRoom, len(run.ends)))
+	}
+	j := &f.joined[0]
+	f.joined = f.joined[1:]
+	j.Name = run.c.Name
 	if run.c.kind != joinEntries {
 		j.Value = run.value(groups)
 		return j
 	}
 	rows := run.rowsOf(groups)
-	j.Entries = make([]*Entry, len(rows))
+	if len(rows) > len(f.entries) {
+		f.entries = make([]*Entry, max(len(rows), min(fillRoom, len(run.ends))))
+	}
+	j.Entries, f.entries = f.entries[:len(rows):len(rows)], f.entries[len(rows):]
+	if len(rows) == 0 {
+		j.Entries = []*Entry{} // never nil
+	}
 	for i, n := range rows {
-		j.Entries[i] = run.rows[n].entry
-		j.size += entrySize + len(j.Entries[i].doc.Raw())
+		row := &run.rows[n]
+		j.Entries[i] = row.entry
+		j.size += row.size
 	}
 	return j
 }
@@ -152,7 +169,7 @@ func (f *joinFill) readEntries(ctx context.Context) error {
 	run := f.run
 	var missing []int32
 	seen := make(map[string]struct{})
-	done := make(map[int32]struct{})
+	done := make([]bool, len(run.list))
 	held := 0
 	for i := range run.ends {
 		if i&255 == 255 && ctx.Err() != nil {
@@ -179,10 +196,10 @@ func (f *joinFill) readEntries(ctx context.Context) error {
 }
 
 // looked reports whether a parent of the same groups came before.
-func (f *joinFill) looked(groups []int32, seen map[string]struct{}, done map[int32]struct{}) bool {
+func (f *joinFill) looked(groups []int32, seen map[string]struct{}, done []bool) bool {
 	if len(groups) == 1 {
-		_, was := done[groups[0]]
-		done[groups[0]] = struct{}{}
+		was := done[groups[0]]
+		done[groups[0]] = true
 		return was
 	}
 	f.key = f.key[:0]
@@ -205,7 +222,7 @@ func (run *joinRun) fetch(ctx context.Context, rows []int32) error {
 	found := 0
 	err := run.each(ctx, ids, func(rec *layout.Record) error {
 		if row := &run.rows[rows[found]]; row.place.id == rec.ID {
-			row.entry = run.copyEntry(rec)
+			run.copyEntry(row, rec)
 			found++
 		}
 		return nil

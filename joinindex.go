@@ -2,6 +2,7 @@ package siftdb
 
 import (
 	"context"
+	"slices"
 
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
@@ -34,8 +35,13 @@ func (f *finder) narrowRequired(ctx context.Context) error {
 		if err != nil {
 			return run.c.fault(err)
 		}
-		run.forget()
-		run.asked = run.rd.chosen != nil && f.c.limit < 0 && f.c.offset == 0 && !f.c.distinct
+		narrowed := run.rd.chosen != nil
+		if narrowed && noted && run.settled() {
+			run.remember()
+		} else {
+			run.forget()
+		}
+		run.asked = narrowed && f.takesAll()
 	}
 	return nil
 }
@@ -61,12 +67,16 @@ func (run *joinRun) indexed(ctx context.Context) (i int, name string, err error)
 // whoever reads them in earnest tells why.
 func (f *finder) noteProposed(ctx context.Context, run *joinRun) (ok bool, err error) {
 	c := f.rd.chosen
-	f.rd.readAhead(ctx)
+	if c.kept == nil {
+		c.keyedFor = run
+	}
+	f.rd.readAhead(ctx, run.keysAhead(f))
 	keep := parentKeeper{f: f, run: run}
 	if c.kept != nil { // as much as there is room for
 		keep.held = keptBytes
 	}
 	c.room()
+	run.expect(len(c.places))
 	at := 0
 	for ok = true; ok && at < len(c.places); {
 		err := f.rd.slice(ctx, func(r storage.Reader) error {
@@ -91,6 +101,18 @@ type parentKeeper struct {
 	held  int
 }
 
+// noteKey takes down the key of a parent that was worked out when it was read.
+func (run *joinRun) noteKey(k *keptRecord) error {
+	before := len(run.refs)
+	var full error
+	if k.keyed == keyOne {
+		g, err := run.group(k.key)
+		full = err
+		run.refs = append(run.refs, g)
+	}
+	return firstError(full, run.noteEnd(before))
+}
+
 // note takes down the keys of a parent, if it matches.
 func (p *parentKeeper) note(r storage.Reader, at int) error {
 	f, c := p.f, p.f.rd.chosen
@@ -99,7 +121,7 @@ func (p *parentKeeper) note(r storage.Reader, at int) error {
 	if k != nil {
 		rec, verdict = &k.rec, c.verdictOf(k, f.rd.scan)
 		if k.state == keptUnwanted {
-			return nil
+			return p.run.noteEnd(len(p.run.refs))
 		}
 	}
 	if rec == nil {
@@ -123,7 +145,10 @@ func (p *parentKeeper) note(r storage.Reader, at int) error {
 	}
 	p.keep(at, k, rec, match)
 	if !match {
-		return nil
+		return p.run.noteEnd(len(p.run.refs))
+	}
+	if k != nil && k.keyed != keyUnknown && c.keyedFor == p.run {
+		return p.run.noteKey(k)
 	}
 	return p.run.note(&f.m.rec)
 }
@@ -142,6 +167,38 @@ func (p *parentKeeper) keep(at int, k *keptRecord, rec *layout.Record, match boo
 		c.kept[at].keep(rec, &p.arena)
 		c.kept[at].state = keptMatch
 	}
+}
+
+// wantsMost reports whether at least half of what was read ahead will be returned, so that the entries
+// may lie where it does.
+func (f *finder) wantsMost() bool {
+	c := f.rd.chosen
+	if c == nil || !f.takesAll() {
+		return false
+	}
+	n := 0
+	for i := range c.kept {
+		if k := &c.kept[i]; (k.state == keptMatch || k.state == keptRead && c.exact) && f.joins.knows(i) {
+			n++
+		}
+	}
+	return 2*n >= len(c.kept)
+}
+
+// takesAll reports whether every match is returned.
+func (f *finder) takesAll() bool { return f.c.limit < 0 && f.c.offset == 0 && !f.c.distinct }
+
+// knows reports whether a proposed parent is known to have a match in every required join.
+func (j *joiner) knows(at int) bool {
+	if j == nil {
+		return true
+	}
+	for _, run := range j.runs {
+		if run.c.Required && !slices.ContainsFunc(run.known.of(at), func(g int32) bool { return run.list[g].there }) {
+			return false
+		}
+	}
+	return true
 }
 
 // joinIndex returns the index on the first name that entries are joined by, -1 when there is

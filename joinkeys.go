@@ -37,7 +37,11 @@ func bindNames(names []query.Name, s query.Schema) []*query.BoundName {
 // each calls fn with every key of an entry, once each. The key is valid during the
 // call.
 func (k *joinKeys) each(rec *query.Record, fn func(key []byte)) error {
-	if done := k.single(rec, fn); done {
+	switch key, n := k.single(rec); n {
+	case 0:
+		return nil
+	case 1:
+		fn(key)
 		return nil
 	}
 	total := 1
@@ -65,11 +69,21 @@ func (k *joinKeys) values(name *query.BoundName, rec *query.Record, fn func(docu
 	name.Each(rec, fn)
 }
 
-// single handles an entry that has one scalar for each pair, which is the common
-// case; false means that there may be several keys.
-func (k *joinKeys) single(rec *query.Record, fn func([]byte)) (done bool) {
+// single returns the key of an entry that has one scalar for each pair, which is the common
+// case, and 1; 0 when it has no key, and 2 when there may be several. The key is valid until the
+// next call.
+func (k *joinKeys) single(rec *query.Record) (key []byte, n int) {
 	k.key = k.key[:0]
 	for _, name := range k.names {
+		if !k.column {
+			if v, ok := name.One(rec); ok && v.Kind() != document.Array {
+				if k.one, ok = query.AppendMatchKey(k.one[:0], v); !ok {
+					return nil, 0 // it matches nothing
+				}
+				k.key = appendPart(k.key, k.one)
+				continue
+			}
+		}
 		count, scalar := 0, false
 		k.values(name, rec, func(v document.Value) bool {
 			if count++; count > 1 || v.Kind() == document.Array {
@@ -80,15 +94,14 @@ func (k *joinKeys) single(rec *query.Record, fn func([]byte)) (done bool) {
 			return true
 		})
 		if count > 1 {
-			return false
+			return nil, 2
 		}
 		if !scalar {
-			return true // it matches nothing
+			return nil, 0 // it matches nothing
 		}
 		k.key = appendPart(k.key, k.one)
 	}
-	fn(k.key)
-	return true
+	return k.key, 1
 }
 
 // part returns the keys of one pair.

@@ -24,6 +24,7 @@ type joinLookUp struct {
 	most int // entries from which a scan is quicker
 
 	keys   [][]byte     // keys of the index, in its order
+	arena  arena        // where they lie
 	spans  []index.Span // of the parents' keys that have no such key
 	single layout.Head  // of the data source when the keys were made
 }
@@ -92,18 +93,16 @@ func (l *joinLookUp) makeKeys() (ok bool) {
 	for key := range l.run.groups {
 		part := firstPart(key)
 		text, ok := query.MatchText(part)
-		start := len(room)
 		if ok {
-			room, ok = l.x.bound.AppendTextKey(room, text, l.x.stats)
+			room, ok = l.x.bound.AppendTextKey(room[:0], text, l.x.stats)
 		}
 		if !ok {
-			room, others = room[:start], append(others, part)
+			others = append(others, part)
 			continue
 		}
-		l.keys = append(l.keys, room[start:len(room):len(room)])
+		l.keys = append(l.keys, l.arena.copy(room))
 	}
-	slices.SortFunc(l.keys, bytes.Compare)
-	l.keys = slices.CompactFunc(l.keys, bytes.Equal)
+	l.keys = sortedKeys(l.keys)
 	slices.Sort(others)
 	for _, part := range slices.Compact(others) {
 		found, ok := l.x.bound.Lookup([]query.Bounds{query.MatchBounds(part)}, l.x.stats)

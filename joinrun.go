@@ -54,9 +54,15 @@ type joinRun struct {
 	fetched []int32 // rows whose entries were read for the parents at hand
 	held    int     // bytes held
 	noted   int     // of these, for the parents at hand
+	gives   bool    // nearly all joined entries that are read will be given to parents
 	given   int     // bytes of entries that are kept to be returned, which do not count as held
 
+	known *knownParents // nil when nothing is remembered of the parents
+	met   []int32       // the groups of one parent
+	metBy int64         // its id, until it has been noted; 0 when they may change
+
 	hits []int32 // room for the groups of one joined entry
+	ones []int32 // room for lists of one row
 	key  []byte  // room for one sort key
 }
 
@@ -66,6 +72,7 @@ type joinGroup struct {
 	single total   // of the joined entries that have no row
 	all    total   // of all joined entries
 	built  *Joined // what a parent gets that has this key alone
+	there  bool    // some joined entry has the key; else only parents have it
 }
 
 // total is a number of joined entries, and the sum of a column over them.
@@ -84,6 +91,7 @@ type joinRow struct {
 	place  place
 	key    []byte // by which the join's order sorts
 	entry  *Entry // once it has been read
+	size   int    // of that, in memory, roughly
 	wanted bool   // it will be read for the parents at hand
 	value  float64
 }
@@ -101,7 +109,9 @@ func (run *joinRun) bind(parent query.Schema) error {
 		run.project = run.c.query.projection.Bind(schema)
 	}
 	run.groups = make(map[string]int32)
-	return run.m.bind(run.rd, run.c.query)
+	err := run.m.bind(run.rd, run.c.query)
+	run.gives = err == nil && len(run.to.names) == 1 && run.m.where.MatchesAll()
+	return err
 }
 
 func (run *joinRun) names() *document.Names { return run.rd.st.source.names }
@@ -120,8 +130,20 @@ func (run *joinRun) group(key []byte) (int32, error) {
 	}
 	g := int32(len(run.list))
 	run.groups[string(key)] = g
-	run.list = append(run.list, joinGroup{})
+	run.list = append(run.list, joinGroup{there: run.whole})
 	return g, run.hold(len(key) + groupSize)
+}
+
+// expected is how many parents or joined entries room is made for at once.
+const expected = 2048
+
+// expect makes room for the groups of some parents.
+func (run *joinRun) expect(parents int) {
+	if n := min(parents, expected); len(run.groups) == 0 {
+		run.groups = make(map[string]int32, n)
+		run.list = slices.Grow(run.list, n)
+		run.refs, run.ends = slices.Grow(run.refs, n), slices.Grow(run.ends, n)
+	}
 }
 
 // hold counts bytes that the run keeps.
@@ -138,25 +160,31 @@ const (
 
 // note takes down the keys of a parent.
 func (run *joinRun) note(rec *query.Record) error {
-	var full error
-	err := run.from.each(rec, func(key []byte) {
-		if run.whole {
-			if g, ok := run.groups[string(key)]; ok {
-				run.refs = append(run.refs, g)
-			}
-			return
-		}
-		g, err := run.group(key)
-		full = cmp.Or(full, err)
-		run.refs = append(run.refs, g)
-	})
-	before := 0
-	if n := len(run.ends); n > 0 {
-		before = int(run.ends[n-1])
+	before := len(run.refs)
+	var full, err error
+	switch {
+	case !run.whole:
+		err = run.from.each(rec, func(key []byte) {
+			g, err := run.group(key)
+			full = cmp.Or(full, err)
+			run.refs = append(run.refs, g)
+		})
+	case run.metBy != rec.ID:
+		err = run.meet(rec)
+		fallthrough
+	default:
+		run.refs = append(run.refs, run.met...)
+		run.metBy = 0
 	}
+	return firstError(err, full, run.noteEnd(before))
+}
+
+// noteEnd ends the groups of a parent, which begin at a place in refs.
+func (run *joinRun) noteEnd(from int) error {
+	size := 4 * (1 + len(run.refs) - from)
 	run.ends = append(run.ends, int32(len(run.refs)))
-	run.noted += 4 * (1 + len(run.refs) - before)
-	return firstError(err, full, run.hold(4*(1+len(run.refs)-before)))
+	run.noted += size
+	return run.hold(size)
 }
 
 // readAll reads every joined entry into groups.
@@ -192,7 +220,7 @@ func (run *joinRun) scan(ctx context.Context) error {
 	if done, err := run.byColumns(ctx); done || err != nil {
 		return err
 	}
-	run.rd.readAhead(ctx)
+	run.rd.readAhead(ctx, run.groupsAhead())
 	for done := false; !done; {
 		err := run.rd.slice(ctx, func(r storage.Reader) (err error) {
 			if err := run.narrowOnce(r); err != nil {
@@ -252,21 +280,11 @@ func (run *joinRun) child(rec *layout.Record, v query.Verdict) error {
 	if v != query.Yes && !run.m.where.MatchRecord(&run.m.rec) {
 		return run.m.rec.Err
 	}
-	var full error
 	run.hits = run.hits[:0]
-	err := run.to.each(&run.m.rec, func(key []byte) {
-		g, ok := run.groups[string(key)]
-		if !ok && run.whole {
-			g, full = run.group(key)
-			ok = full == nil
-		}
-		if ok {
-			run.hits = append(run.hits, g)
-		}
-	})
-	if err = cmp.Or(err, full); err != nil || len(run.hits) == 0 {
+	if err := run.hit(rec); err != nil || len(run.hits) == 0 {
 		return err
 	}
+	var err error
 	row := joinRow{place: place{rec.OrderValue(), rec.ID}}
 	switch {
 	case run.c.kind == joinEntries:
@@ -280,6 +298,31 @@ func (run *joinRun) child(rec *layout.Record, v query.Verdict) error {
 		}
 	}
 	return cmp.Or(run.add(row, run.hits), err)
+}
+
+// hit finds the groups of a joined entry. Where every one is read, and it is not known which keys
+// are asked for, it makes them.
+func (run *joinRun) hit(rec *layout.Record) error {
+	if k := run.rd.keptOf(rec); k != nil && k.keyed != keyUnknown && run.fixed() {
+		if k.keyed == keyGroup {
+			run.list[k.group].there = true
+			run.hits = append(run.hits, k.group)
+		}
+		return nil
+	}
+	var full error
+	err := run.to.each(&run.m.rec, func(key []byte) {
+		g, ok := run.groups[string(key)]
+		if !ok && run.whole && run.known == nil {
+			g, full = run.group(key)
+			ok = full == nil
+		}
+		if ok {
+			run.list[g].there = true
+			run.hits = append(run.hits, g)
+		}
+	})
+	return cmp.Or(err, full)
 }
 
 // tally counts a joined entry in the values of its groups, and reports whether that is all there
@@ -298,10 +341,27 @@ func (run *joinRun) tally(hits []int32, value float64) bool {
 // add takes down a joined entry in its groups.
 func (run *joinRun) add(row joinRow, hits []int32) error {
 	for _, g := range hits {
-		run.list[g].rows = append(run.list[g].rows, int32(len(run.rows)))
+		group := &run.list[g]
+		if group.rows == nil {
+			group.rows = run.oneRow()
+		}
+		group.rows = append(group.rows, int32(len(run.rows)))
+	}
+	if run.rows == nil && run.rd.chosen != nil {
+		run.rows = make([]joinRow, 0, min(len(run.rd.chosen.places), expected))
 	}
 	run.rows = append(run.rows, row)
 	return run.hold(rowSize + len(row.key) + 4*len(hits))
+}
+
+// oneRow returns room for one row.
+func (run *joinRun) oneRow() []int32 {
+	if len(run.ones) == 0 {
+		run.ones = make([]int32, min(64, 1+len(run.rows)))
+	}
+	room := run.ones[:0:1]
+	run.ones = run.ones[1:]
+	return room
 }
 
 // fillRow takes what is kept of a joined entry. All of it is, when it will certainly
@@ -314,12 +374,12 @@ func (run *joinRun) fillRow(row *joinRow, rec *layout.Record) error {
 	switch {
 	case run.c.query.limit >= 0:
 	case !run.whole:
-		row.entry = run.copyEntry(rec)
+		run.copyEntry(row, rec)
 	case !run.eager && run.room(run.joiner.held, rec):
-		row.entry = run.copyEntry(rec)
+		run.copyEntry(row, rec)
 		return run.hold(entrySize + len(rec.Doc))
 	case run.eager && run.asked && run.room(run.given, rec):
-		row.entry = run.copyEntry(rec)
+		run.copyEntry(row, rec)
 		run.given += entrySize + len(rec.Doc)
 	}
 	return nil
@@ -342,17 +402,23 @@ func (run *joinRun) summand() (sum float64) {
 	return sum
 }
 
-// copyEntry makes an entry of a joined record.
-func (run *joinRun) copyEntry(rec *layout.Record) *Entry {
+// copyEntry makes an entry of a joined record, if it has not been made.
+func (run *joinRun) copyEntry(row *joinRow, rec *layout.Record) {
+	k := run.rd.keptOf(rec)
 	var doc []byte
-	if run.project != nil {
+	switch {
+	case k != nil && k.entry != nil:
+		row.entry, row.size = k.entry, entrySize+len(rec.Doc)
+		return
+	case run.project != nil:
 		doc = run.project.AppendTo(nil, run.stored(rec))
-	} else {
+	case k != nil && run.gives:
+		doc = rec.Doc
+	default:
 		doc = run.arena.copy(rec.Doc)
 	}
-	e := run.arena.entry()
-	e.set(run.rd.ds.id, run.names(), rec, doc)
-	return e
+	row.entry, row.size = run.arena.entry(), entrySize+len(doc)
+	row.entry.set(run.rd.ds.id, run.names(), rec, doc)
 }
 
 // compare orders two rows as the join does.

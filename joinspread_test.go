@@ -45,6 +45,7 @@ func TestJoinSpread(t *testing.T) {
 				close(stop)
 				wg.Wait()
 				w.compare(w.orders)
+				w.recall()
 			})
 		}
 	}
@@ -57,15 +58,17 @@ type spreadWorld struct {
 	db             *siftdb.DB
 	orders, people *siftdb.DataSource
 	version        int64
+	entries        []*siftdb.Entry // that were returned
+	texts          []string        // what they said then
 }
 
 func newSpreadWorld(t *testing.T, db *siftdb.DB) *spreadWorld {
 	w := &spreadWorld{t: t, r: rand.New(rand.NewPCG(7, 8)), db: db, orders: table(t, db, "orders"), people: table(t, db, "people")}
 	var rows, others []any
 	for i := range 4000 {
-		rows = append(rows, siftdb.M{"Who": w.key(), "State": i % 16})
+		rows = append(rows, siftdb.M{"Who": w.key(), "Boss": w.key(), "State": i % 16, "Level": i % 3})
 		if i < 3000 {
-			others = append(others, siftdb.M{"Key": w.key(), "Name": fmt.Sprint("name ", i)})
+			others = append(others, siftdb.M{"Key": w.key(), "Name": fmt.Sprint("name ", i), "Level": i % 3})
 		}
 	}
 	must[siftdb.BulkResult](t)(w.orders.Append(ctx, rows))
@@ -77,16 +80,16 @@ func newSpreadWorld(t *testing.T, db *siftdb.DB) *spreadWorld {
 }
 
 func (w *spreadWorld) key() any {
-	odd := []any{"5", 5, "5.0", "a@example", "A@example", "ä", true, "true", nil, "", 16}
+	odd := []any{"5", 5, "5.0", "a@example", "A@example", "ä", true, "true", nil, "", 16, []any{"p1", "p2", "p900"}, []any{5, "p3"}, []any{}, siftdb.M{"a": 1}}
 	if w.r.IntN(8) == 0 {
 		return odd[w.r.IntN(len(odd))]
 	}
 	return fmt.Sprintf("p%d", w.r.IntN(2500))
 }
 
-// write changes what is joined, until it is to stop.
+// write changes what is joined, until it is to stop or has done enough.
 func (w *spreadWorld) write(stop chan struct{}) {
-	for i := 0; ; i++ {
+	for i := range 1000 {
 		select {
 		case <-stop:
 			return
@@ -104,29 +107,67 @@ func (w *spreadWorld) write(stop chan struct{}) {
 	}
 }
 
+// recall looks whether entries that were returned still say what they said: what others read since
+// does not lie where they do.
+func (w *spreadWorld) recall() {
+	for i, e := range w.entries {
+		if got := string(e.AppendJSON(nil)); got != w.texts[i] {
+			w.t.Fatalf("an entry says %s, and said %s", got, w.texts[i])
+		}
+	}
+}
+
+// queries are joins of all the kinds that look up what is joined.
+func (w *spreadWorld) queries() []siftdb.Query {
+	who := siftdb.Join{Name: "who", DataSourceID: w.people.ID(), On: siftdb.On{"Who": "Key"}, Required: true}
+	boss := who
+	boss.Name, boss.On = "boss", siftdb.On{"Boss": "Key"}
+	all, sorted, counted, few, pairs, names := who, who, who, who, who, who
+	all.Required = false
+	sorted.Order, sorted.Limit = siftdb.Order{siftdb.Desc("Name")}, new(1)
+	counted.Count = true
+	few.Where = siftdb.M{"Name": siftdb.M{"$like": "name 1%"}}
+	pairs.On = siftdb.On{"Who": "Key", "Level": "Level"}
+	names.Attributes = []string{"Name"}
+	three := siftdb.M{"State": 3}
+	var list []siftdb.Query
+	for _, joins := range [][]siftdb.Join{{who}, {all}, {sorted}, {counted}, {few}, {pairs}, {names}, {who, boss}, {few, boss}} {
+		list = append(list, siftdb.Query{Where: three, Joins: joins})
+	}
+	some := siftdb.M{"State": 3, "Level": siftdb.M{"$lt": 2}}
+	return append(list,
+		siftdb.Query{Where: some, Joins: []siftdb.Join{who}},
+		siftdb.Query{Where: some, Joins: []siftdb.Join{boss, who}, Attributes: []string{"Who"}, Distinct: true},
+		siftdb.Query{Where: three, Joins: []siftdb.Join{who}, Offset: 3, Limit: new(40)},
+		siftdb.Query{Where: three, Joins: []siftdb.Join{who, boss}, Order: siftdb.Order{siftdb.Desc("Boss")}})
+}
+
 // compare asks some joins by a scan and by what is best.
 func (w *spreadWorld) compare(ds *siftdb.DataSource) {
 	w.t.Helper()
-	who := siftdb.Join{Name: "who", DataSourceID: w.people.ID(), On: siftdb.On{"Who": "Key"}, Required: true}
-	all := who
-	all.Required = false
-	sorted := who
-	sorted.Order, sorted.Limit = siftdb.Order{siftdb.Desc("Name")}, new(1)
-	counted := who
-	counted.Count = true
-	for i, j := range []siftdb.Join{who, all, sorted, counted} {
-		q := siftdb.Query{Where: siftdb.M{"State": 3}, Joins: []siftdb.Join{j}}
-		answer := func(way string) string {
+	for i, q := range w.queries() {
+		answer := func(way string) (text, streamed string) {
 			siftdb.Access(w.db, way)
-			text := ""
-			for _, e := range must[[]*siftdb.Entry](w.t)(ds.Find(ctx, q)) {
-				text += string(e.AppendJSON(nil)) + "\n"
+			for i, e := range must[[]*siftdb.Entry](w.t)(ds.Find(ctx, q)) {
+				said := string(e.AppendJSON(nil))
+				if text += said + "\n"; way == "" && i%8 == 0 {
+					w.entries, w.texts = append(w.entries, e), append(w.texts, said)
+				}
 			}
-			return text
+			if way == "scan" {
+				return text, ""
+			}
+			for e, err := range ds.Each(ctx, q) {
+				if err != nil {
+					w.t.Fatal(err)
+				}
+				streamed += string(e.AppendJSON(nil)) + "\n"
+			}
+			return text, streamed
 		}
-		want := answer("scan")
-		if got := answer(""); got != want || want == "" {
-			w.t.Fatalf("join %d: %d bytes, want %d", i, len(got), len(want))
+		want, _ := answer("scan")
+		if got, streamed := answer(""); got != want || want == "" || streamed != want {
+			w.t.Fatalf("query %d: %d bytes, and %d streamed, want %d", i, len(got), len(streamed), len(want))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package siftdb
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/siftdb/siftdb/internal/history"
@@ -14,8 +15,22 @@ import (
 // keptRecord is an entry that was proposed, as it was read before it is visited.
 type keptRecord struct {
 	rec   layout.Record // in memory of its own
+	entry *Entry        // that was made of it; nil for none
+	key   []byte        // its only key of a join, where keyed is keyOne
+	group int32         // where keyed is keyGroup
+	keyed keyState
 	state keptState
 }
+
+// keyState is what is known of the keys of an entry that is joined.
+type keyState uint8
+
+const (
+	keyUnknown keyState = iota // they have to be worked out
+	keyNone                    // it has none, or none that is asked for
+	keyOne                     // it has one
+	keyGroup                   // it has one, of which the group is known
+)
 
 type keptState uint8
 
@@ -36,7 +51,16 @@ var errFull = errors.New("no room for what is read ahead")
 var keptBytes = 4 << 20
 
 // keptSize is what one takes beside its bytes.
-const keptSize = 128
+const keptSize = 168
+
+// keptPool has room for what is read ahead, for those who read next.
+var keptPool sync.Pool
+
+// mostPooled is how many records of room are left for others at most.
+const mostPooled = 4096
+
+// pooledStep rounds room up, so that it serves those who want a little more.
+const pooledStep = 256
 
 // keep takes a copy of a record.
 func (k *keptRecord) keep(rec *layout.Record, a *arena) {
@@ -57,15 +81,34 @@ func (c *proposals) keptAt(i int) *keptRecord {
 
 // room makes room for as many of the first proposals as may be kept.
 func (c *proposals) room() {
-	if c.kept == nil {
-		c.kept = make([]keptRecord, min(len(c.places), keptBytes/keptSize))
+	if c.kept != nil {
+		return
+	}
+	n := min(len(c.places), keptBytes/keptSize)
+	if room, ok := keptPool.Get().(*[]keptRecord); ok && cap(*room) >= n {
+		c.kept = (*room)[:n]
+		return
+	}
+	c.kept = make([]keptRecord, n, (n+pooledStep-1)/pooledStep*pooledStep)
+}
+
+// leave leaves the room to others. The entries that were made of what was kept do not lie in it.
+func (c *proposals) leave() {
+	if c == nil || c.kept == nil {
+		return
+	}
+	room := c.kept
+	if c.kept = nil; cap(room) <= mostPooled {
+		clear(room)
+		keptPool.Put(&room)
 	}
 }
 
 // readAhead reads what was proposed on all cores, as far as there is room for it, and keeps it for
 // when it is visited. It is called between slices, by those who are going to visit all of it.
-// Whatever fails is left to be read again in its turn.
-func (rd *reading) readAhead(ctx context.Context) {
+// Whatever fails is left to be read again in its turn. more makes for each core what else that does
+// with an entry; it may be nil.
+func (rd *reading) readAhead(ctx context.Context, more func() func(*keptRecord, *arena)) {
 	c := rd.chosen
 	if c == nil || c.kept != nil || c.next > 0 || !rd.spreadable(len(c.places)) {
 		return
@@ -74,6 +117,9 @@ func (rd *reading) readAhead(ctx context.Context) {
 	var held atomic.Int64
 	_ = rd.spread(ctx, len(c.kept), func() spreadWork {
 		a := &aheadReader{rd: rd, held: &held, kept: c.kept, id: func(i int) int64 { return c.places[i].id }}
+		if more != nil {
+			a.more = more()
+		}
 		return a.read
 	})
 }
@@ -83,7 +129,8 @@ type aheadReader struct {
 	rd    *reading
 	id    func(i int) int64
 	kept  []keptRecord
-	held  *atomic.Int64 // bytes that are kept, by all
+	held  *atomic.Int64             // bytes that are kept, by all
+	more  func(*keptRecord, *arena) // what is done beside; nil for nothing
 	arena arena
 	key   [layout.EntrySize]byte
 }
@@ -111,9 +158,27 @@ func (a *aheadReader) read(r storage.Reader, _ layout.Head, from, to int) error 
 			n = 0
 		}
 		k.keep(&rec, &a.arena)
-		k.state = keptRead
+		if k.state = keptRead; a.more != nil {
+			a.more(k, &a.arena)
+			n += len(k.key)
+		}
+		if k.entry != nil {
+			n += entrySize
+		}
 	}
 	a.held.Add(int64(n))
+	return nil
+}
+
+// keptOf returns what was kept of a record that is visited, nil when it has just been read.
+func (rd *reading) keptOf(rec *layout.Record) *keptRecord {
+	c := rd.chosen
+	if c == nil || c.next == 0 {
+		return nil
+	}
+	if k := c.keptAt(c.next - 1); k != nil && rec == &k.rec {
+		return k
+	}
 	return nil
 }
 

@@ -173,7 +173,10 @@ func (ds *DataSource) read() *reading {
 	return &reading{ds: ds, claim: ds.db.snapshots.register(commit)}
 }
 
-func (rd *reading) close() { rd.ds.db.snapshots.release(rd.claim) }
+func (rd *reading) close() {
+	rd.chosen.leave()
+	rd.ds.db.snapshots.release(rd.claim)
+}
 
 // slice runs fn in a short transaction on the state that is read.
 func (rd *reading) slice(ctx context.Context, fn func(storage.Reader) error) error {

@@ -52,6 +52,15 @@ func (b *BoundName) Column() (number uint16, absent, ok bool) {
 // Whole reports whether the name leads to a whole column, not into one.
 func (b *BoundName) Whole() bool { return b.target.kind == toColumn && len(b.target.path) == 1 }
 
+// One returns the only value that the name leads to, absent where there is none; ok is false where
+// it takes Each to tell.
+func (b *BoundName) One(r *Record) (v document.Value, ok bool) {
+	if !b.Whole() || r.Data.Kind() != document.Object {
+		return v, false
+	}
+	return b.target.column(r.Data), true
+}
+
 // EachIn is Each for an entry that has a value in the Column of the name.
 func (b *BoundName) EachIn(v document.Value, fn func(document.Value) bool) {
 	each(v, b.target.path[1:], fn)
