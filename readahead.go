@@ -170,10 +170,11 @@ func (a *aheadReader) read(r storage.Reader, _ layout.Head, from, to int) error 
 	return nil
 }
 
-// keptOf returns what was kept of a record that is visited, nil when it has just been read.
+// keptOf returns what was kept of a record that is visited, nil when it has just been read, or when the
+// definition hides something by now: what was made of it then shows that.
 func (rd *reading) keptOf(rec *layout.Record) *keptRecord {
 	c := rd.chosen
-	if c == nil || c.next == 0 {
+	if c == nil || c.next == 0 || rd.st.source.veil != nil {
 		return nil
 	}
 	if k := c.keptAt(c.next - 1); k != nil && rec == &k.rec {
