@@ -19,7 +19,7 @@ type Options struct {
 	// one wait for the disk, and where it belongs in the file it comes later. The one beside the file is
 	// there from the first write on, at its path with ".siftdb-log" behind it; Close brings the file up
 	// to date and removes the log. Until then, and after a crash, one is of no use without the other. The
-	// one inside the file takes 256 KiB of it at first, and up to 40 MiB where much is written; its pages
+	// one inside the file takes 256 KiB of it at first, and up to 16 MiB where much is written; its pages
 	// are free after Close. Writes are about as fast with either. Open goes on with a log that a crash
 	// has left behind, whatever this says. Databases in memory have none.
 	NoLog bool

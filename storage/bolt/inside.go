@@ -27,7 +27,7 @@ const (
 	firstInside = 256 << 10 // the size of a log inside the file at first
 	insideSteps = 4         // how many times larger the next one is
 
-	defaultInsideBytes = 8 << 20 // LogBytes, where the log is inside the file
+	defaultInsideBytes = 3 << 20 // LogBytes, where the log is inside the file
 )
 
 // leastInside is how large a log inside the file is at first.

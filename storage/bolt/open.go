@@ -54,7 +54,7 @@ type Options struct {
 	// written at once, and leaves free pages behind when the store is closed.
 	LogInFile bool
 
-	// LogBytes is about how much of what was written may be in the log alone; 0 means 32 MiB, and 8 MiB
+	// LogBytes is about how much of what was written may be in the log alone; 0 means 32 MiB, and 3 MiB
 	// for one inside the file. It takes three times that in memory at most, while the file cannot
 	// keep up; then Updates wait for it.
 	LogBytes int64
