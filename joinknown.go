@@ -105,8 +105,7 @@ func (run *joinRun) keysAhead(f *finder) func() func(*keptRecord, *arena) {
 				k.key, k.keyed = a.copy(key), keyOne
 			}
 			if made && k.keyed != keyNone {
-				k.entry = a.entry()
-				k.entry.set(id, names, &k.rec, k.rec.Doc)
+				k.makeEntry(id, names, a)
 			}
 		}
 	}
@@ -137,8 +136,7 @@ func (run *joinRun) groupsAhead() func() func(*keptRecord, *arena) {
 				}
 			}
 			if made && k.keyed == keyGroup {
-				k.entry = a.entry()
-				k.entry.set(id, names, &k.rec, k.rec.Doc)
+				k.makeEntry(id, names, a)
 			}
 		}
 	}

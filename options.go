@@ -20,8 +20,8 @@ type Options struct {
 	// there from the first write on, at its path with ".siftdb-log" behind it; Close brings the file up
 	// to date and removes the log. Until then, and after a crash, one is of no use without the other. The
 	// one inside the file takes 256 KiB of it at first, and up to 16 MiB where much is written; its pages
-	// are free after Close. Writes are about as fast with either. Open goes on with a log that a crash
-	// has left behind, whatever this says. Databases in memory have none.
+	// are free after Close, and of single writes it takes 0.6 to 0.9 times as many a second. Open goes on
+	// with a log that a crash has left behind, whatever this says. Databases in memory have none.
 	NoLog bool
 	// Retention limits how many versions are kept. The zero value keeps all.
 	Retention Retention

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/siftdb/siftdb/internal/document"
 	"github.com/siftdb/siftdb/internal/history"
 	"github.com/siftdb/siftdb/internal/layout"
 	"github.com/siftdb/siftdb/query"
@@ -69,6 +70,12 @@ func (k *keptRecord) keep(rec *layout.Record, a *arena) {
 	if rec.Order != nil {
 		k.rec.Order = a.copy(rec.Order)
 	}
+}
+
+// makeEntry makes the entry, which keeps the document that was read.
+func (k *keptRecord) makeEntry(source int64, names *document.Names, a *arena) {
+	k.entry = a.entry()
+	k.entry.set(source, names, &k.rec, k.rec.Doc)
 }
 
 // keptAt returns what was read of the i-th proposal before; nil is nothing.

@@ -203,7 +203,7 @@ func (s *Store) abandon(tx *bbolt.Tx) {
 }
 
 // Size returns the size of the file and how much of it holds data, to the page:
-// Used grows by just the pages that a commit adds. Of a store opened for reading
+// Used grows by just the pages that a commit adds, and those of a log inside the file do not count. Of a store opened for reading
 // the free pages are not known and count as used. With a log, Total has its size as
 // well, and what is in it alone is written into the file first; then Size must not be
 // called from within an Update.
