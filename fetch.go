@@ -94,7 +94,7 @@ func (f *finder) ahead(ctx context.Context, ids []int64, size int, test bool) []
 	clear(f.kept)
 	var held atomic.Int64
 	err := f.rd.spread(ctx, n, func() spreadWork {
-		a := &aheadReader{rd: f.rd, held: &held, kept: f.kept, id: func(i int) int64 { return ids[i] }}
+		a := &aheadReader{rd: f.rd, held: &held, most: int64(min(f.rd.mostKept(), batchBytes)), kept: f.kept, id: func(i int) int64 { return ids[i] }}
 		return a.read
 	})
 	f.crowded = errors.Is(err, errFull) // what comes later would be read twice

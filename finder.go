@@ -204,6 +204,7 @@ func (f *finder) scanned(ctx context.Context) iter.Seq2[*Entry, error] {
 				f.total, f.count = int64(plan.count()), false
 			}
 		}
+		f.proposedAhead(ctx)
 		size, most := f.firstBatch(), f.wantsMost()
 		for done := false; !done; size = fullBatch {
 			f.empty()

@@ -329,6 +329,7 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 	c := rd.chosen
 	b := newBudget()
 	var rec layout.Record
+	var key []byte
 	for c.next < len(c.places) {
 		at := c.next
 		id := c.places[at].id
@@ -336,7 +337,7 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 		if k := c.keptAt(at); k != nil {
 			more := true
 			var err error
-			if k.state != keptUnwanted && rd.see(&k.rec) { // the definition may hide more than when it was read
+			if !k.unwanted() && rd.see(&k.rec) { // the definition may hide more than when it was read
 				more, err = visit(&k.rec, c.verdictOf(k, rd.scan))
 			}
 			if err != nil || !more || b.spent() {
@@ -344,7 +345,8 @@ func (rd *reading) proposed(r storage.Reader, visit visitor) (bool, error) {
 			}
 			continue
 		}
-		ok, err := history.StateAt(r, rd.ds.id, id, rd.st.commit, &rec)
+		key = layout.AppendEntryKey(key[:0], rd.ds.id, id)
+		ok, err := history.StateUnder(r, key, rd.st.commit, &rec)
 		if err != nil {
 			return false, err
 		}

@@ -73,9 +73,9 @@ func (f *finder) noteProposed(ctx context.Context, run *joinRun) (ok bool, err e
 	f.rd.readAhead(ctx, run.keysAhead(f))
 	keep := parentKeeper{f: f, run: run}
 	if c.kept != nil { // as much as there is room for
-		keep.held = keptBytes
+		keep.held = f.rd.mostKept()
 	}
-	c.room()
+	c.room(f.rd.mostKept())
 	run.expect(len(c.places))
 	at := 0
 	for ok = true; ok && at < len(c.places); {
@@ -120,7 +120,7 @@ func (p *parentKeeper) note(r storage.Reader, at int) error {
 	rec, verdict := (*layout.Record)(nil), query.Unsure
 	if k != nil {
 		rec, verdict = &k.rec, c.verdictOf(k, f.rd.scan)
-		if k.state == keptUnwanted {
+		if k.unwanted() {
 			return p.run.noteEnd(len(p.run.refs))
 		}
 	}
@@ -162,7 +162,7 @@ func (p *parentKeeper) keep(at int, k *keptRecord, rec *layout.Record, match boo
 		c.kept[at] = keptRecord{state: keptUnwanted}
 	case k != nil:
 		k.state = keptMatch
-	case p.held+keptSize+len(rec.Doc)+len(rec.Order) <= keptBytes:
+	case p.held+keptSize+len(rec.Doc)+len(rec.Order) <= p.f.rd.mostKept():
 		p.held += keptSize + len(rec.Doc) + len(rec.Order)
 		c.kept[at].keep(rec, &p.arena)
 		c.kept[at].state = keptMatch

@@ -91,12 +91,12 @@ func (k *knownParents) of(at int) []int32 {
 }
 
 // keysAhead works out the keys of parents on the core that reads them.
-func (run *joinRun) keysAhead(f *finder) func() func(*keptRecord, *arena) {
+func (run *joinRun) keysAhead(f *finder) func() aheadWork {
 	id, names := f.rd.ds.id, f.rd.st.source.names
-	made := f.rd.chosen.exact && f.takesAll() && f.c.projection == nil
-	return func() func(*keptRecord, *arena) {
+	made := f.takesAll() && f.c.projection == nil
+	return func() aheadWork {
 		keys, rec := joinKeys{names: run.from.names}, query.Record{DataSourceID: id}
-		return func(k *keptRecord, a *arena) {
+		return aheadWork{test: f.testAhead(), more: func(k *keptRecord, a *arena) {
 			fillRecord(&rec, &k.rec, names)
 			switch key, n := keys.single(&rec); n {
 			case 0:
@@ -107,7 +107,7 @@ func (run *joinRun) keysAhead(f *finder) func() func(*keptRecord, *arena) {
 			if made && k.keyed != keyNone {
 				k.makeEntry(id, names, a)
 			}
-		}
+		}}
 	}
 }
 
@@ -116,15 +116,15 @@ func (run *joinRun) fixed() bool { return run.known != nil || !run.whole }
 
 // groupsAhead finds the groups of joined entries on the core that reads them, where these are fixed,
 // and makes the entries that will certainly be given to a parent.
-func (run *joinRun) groupsAhead() func() func(*keptRecord, *arena) {
+func (run *joinRun) groupsAhead() func() aheadWork {
 	if !run.fixed() {
 		return nil
 	}
 	id, names := run.rd.ds.id, run.names()
 	made := run.gives && run.project == nil && run.c.kind == joinEntries && run.c.query.limit < 0 && (!run.whole || run.eager && run.asked)
-	return func() func(*keptRecord, *arena) {
+	return func() aheadWork {
 		keys, rec := joinKeys{names: run.to.names}, query.Record{DataSourceID: id}
-		return func(k *keptRecord, a *arena) {
+		return aheadWork{more: func(k *keptRecord, a *arena) {
 			fillRecord(&rec, &k.rec, names)
 			switch key, n := keys.single(&rec); n {
 			case 0:
@@ -138,6 +138,6 @@ func (run *joinRun) groupsAhead() func() func(*keptRecord, *arena) {
 			if made && k.keyed == keyGroup {
 				k.makeEntry(id, names, a)
 			}
-		}
+		}}
 	}
 }

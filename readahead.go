@@ -39,8 +39,18 @@ const (
 	keptNone     keptState = iota // nothing is known: it has to be read
 	keptRead                      // it has been read, and not been tested
 	keptMatch                     // it matches
-	keptUnwanted                  // it is not there, or does not match
+	keptUnwanted                  // it does not match
+	keptGone                      // it is not there
 )
+
+// unwanted reports whether it need not be visited.
+func (k *keptRecord) unwanted() bool { return k.state >= keptUnwanted }
+
+// aheadWork is what else a core does with the entries that it reads ahead.
+type aheadWork struct {
+	test func(*layout.Record) keptState // what becomes of one, before it is kept; nil for keptRead
+	more func(*keptRecord, *arena)      // with one that is kept; nil for nothing
+}
 
 // heldStep is how many bytes one core keeps at most before the others know of them.
 const heldStep = 64 << 10
@@ -49,7 +59,15 @@ const heldStep = 64 << 10
 var errFull = errors.New("no room for what is read ahead")
 
 // keptBytes is how many bytes of entries are kept at most; tests keep fewer.
-var keptBytes = 4 << 20
+var keptBytes = 16 << 20
+
+// mostKept is how many bytes of entries a reading keeps at most: a part of what queries may hold.
+func (rd *reading) mostKept() int {
+	if most := rd.ds.db.opts.Limits.QueryBytes; most > 0 {
+		return min(keptBytes, most/8)
+	}
+	return keptBytes
+}
 
 // keptSize is what one takes beside its bytes.
 const keptSize = 168
@@ -86,12 +104,12 @@ func (c *proposals) keptAt(i int) *keptRecord {
 	return &c.kept[i]
 }
 
-// room makes room for as many of the first proposals as may be kept.
-func (c *proposals) room() {
+// room makes room for as many of the first proposals as may be kept in so many bytes.
+func (c *proposals) room(most int) {
 	if c.kept != nil {
 		return
 	}
-	n := min(len(c.places), keptBytes/keptSize)
+	n := min(len(c.places), most/keptSize)
 	if room, ok := keptPool.Get().(*[]keptRecord); ok && cap(*room) >= n {
 		c.kept = (*room)[:n]
 		return
@@ -113,22 +131,62 @@ func (c *proposals) leave() {
 
 // readAhead reads what was proposed on all cores, as far as there is room for it, and keeps it for
 // when it is visited. It is called between slices, by those who are going to visit all of it.
-// Whatever fails is left to be read again in its turn. more makes for each core what else that does
-// with an entry; it may be nil.
-func (rd *reading) readAhead(ctx context.Context, more func() func(*keptRecord, *arena)) {
+// Whatever fails is left to be read again in its turn. work makes what else each core does; it may
+// be nil.
+func (rd *reading) readAhead(ctx context.Context, work func() aheadWork) {
 	c := rd.chosen
 	if c == nil || c.kept != nil || c.next > 0 || !rd.spreadable(len(c.places)) {
 		return
 	}
-	c.room()
+	c.room(rd.mostKept())
 	var held atomic.Int64
 	_ = rd.spread(ctx, len(c.kept), func() spreadWork {
-		a := &aheadReader{rd: rd, held: &held, kept: c.kept, id: func(i int) int64 { return c.places[i].id }}
-		if more != nil {
-			a.more = more()
+		a := &aheadReader{rd: rd, held: &held, most: int64(rd.mostKept()), kept: c.kept, id: func(i int) int64 { return c.places[i].id }}
+		if work != nil {
+			a.work = work()
 		}
 		return a.read
 	})
+}
+
+// proposedAhead reads what indexes propose on all cores, tests it and makes the entries there, for
+// those who take all of it at once.
+func (f *finder) proposedAhead(ctx context.Context) {
+	c := f.rd.chosen
+	if !f.eager || c == nil || c.kept != nil || !f.takesAll() {
+		return
+	}
+	id, names, made := f.rd.ds.id, f.rd.st.source.names, f.c.projection == nil && !f.joins.required()
+	f.rd.readAhead(ctx, func() aheadWork {
+		work := aheadWork{test: f.testAhead()}
+		if made {
+			work.more = func(k *keptRecord, a *arena) { k.makeEntry(id, names, a) }
+		}
+		return work
+	})
+	for i := range c.kept {
+		if c.kept[i].state == keptUnwanted {
+			f.ran.looked++
+		}
+	}
+}
+
+// testAhead returns the test of what indexes propose, for one core; nil where it matches as it is.
+func (f *finder) testAhead() func(*layout.Record) keptState {
+	if f.rd.chosen.exact {
+		return nil
+	}
+	var m matching
+	m.bindTo(f.rd.ds.id, f.rd.st.source, f.m.where)
+	return func(rec *layout.Record) keptState {
+		switch ok, err := m.match(rec); {
+		case err != nil: // whoever visits it meets that
+			return keptRead
+		case !ok:
+			return keptUnwanted
+		}
+		return keptMatch
+	}
 }
 
 // aheadReader reads entries by their ids on one core.
@@ -136,37 +194,44 @@ type aheadReader struct {
 	rd    *reading
 	id    func(i int) int64
 	kept  []keptRecord
-	held  *atomic.Int64             // bytes that are kept, by all
-	more  func(*keptRecord, *arena) // what is done beside; nil for nothing
+	held  *atomic.Int64 // bytes that are kept, by all
+	most  int64         // of them
+	work  aheadWork
 	arena arena
 	key   [layout.EntrySize]byte
+	rec   layout.Record // at hand
 }
 
 // read is the work of spread.
 func (a *aheadReader) read(r storage.Reader, _ layout.Head, from, to int) error {
 	n := 0
 	for i := from; i < to; i++ {
-		var rec layout.Record
+		rec := &a.rec
 		key := layout.AppendEntryKey(a.key[:0], a.rd.ds.id, a.id(i))
-		found, err := history.StateUnder(r, key, a.rd.st.commit, &rec)
+		found, err := history.StateUnder(r, key, a.rd.st.commit, rec)
 		if err != nil {
 			return err
 		}
-		k := &a.kept[i]
+		k, state := &a.kept[i], keptRead
 		if !found {
-			k.state = keptUnwanted
+			state = keptGone
+		} else if a.work.test != nil {
+			state = a.work.test(rec)
+		}
+		if k.state = state; k.unwanted() {
 			continue
 		}
-		if n += keptSize + len(rec.Doc) + len(rec.Order); a.held.Load()+int64(n) > int64(keptBytes) {
+		if n += keptSize + len(rec.Doc) + len(rec.Order); a.held.Load()+int64(n) > a.most {
+			k.state = keptNone
 			return errFull
 		}
 		if n > heldStep {
 			a.held.Add(int64(n))
 			n = 0
 		}
-		k.keep(&rec, &a.arena)
-		if k.state = keptRead; a.more != nil {
-			a.more(k, &a.arena)
+		k.keep(rec, &a.arena)
+		if a.work.more != nil {
+			a.work.more(k, &a.arena)
 			n += len(k.key)
 		}
 		if k.entry != nil {
