@@ -75,6 +75,7 @@ func (sp *Space) write(key, value []byte) {
 		sp.Writes.Delete(key)
 		return
 	}
+	sp.mark(key)
 	sp.Writes.Set(key, value)
 }
 
@@ -85,7 +86,7 @@ func (l *Layer) space(ks storage.Keyspace) *Space {
 			continue
 		}
 		if !l.own[i] {
-			sp = &Space{Name: ks, Deleted: slices.Clone(sp.Deleted), Writes: sp.Writes.Copy()}
+			sp = &Space{Name: ks, Deleted: slices.Clone(sp.Deleted), Writes: sp.Writes.Copy(), marks: sp.marks}
 			l.spaces[i], l.own[i] = sp, true
 		}
 		return sp
@@ -118,7 +119,7 @@ func (o *over) find(ks storage.Keyspace) *Space {
 // Get returns the value of a key. It allocates nothing.
 func (o *over) Get(ks storage.Keyspace, key []byte) ([]byte, error) {
 	if sp := o.find(ks); sp != nil {
-		if v, ok := sp.Writes.Get(key); ok {
+		if v, ok := sp.get(key); ok {
 			return v, nil
 		}
 		if sp.deleted(key) != nil {

@@ -42,6 +42,8 @@ type Space struct {
 	Deleted []tree.Bounds
 	// Writes are the keys put, and with a nil value the keys deleted.
 	Writes *tree.Tree
+
+	marks *marks // of the keys of Writes, in layers; nil marks all
 }
 
 // New returns an empty write set over base.
