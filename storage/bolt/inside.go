@@ -27,7 +27,7 @@ const (
 	firstInside = 256 << 10 // the size of a log inside the file at first
 	insideSteps = 4         // how many times larger the next one is
 
-	defaultInsideBytes = 3 << 20 // LogBytes, where the log is inside the file
+	defaultInsideBytes = 5 << 20 // LogBytes, where the log is inside the file
 )
 
 // leastInside is how large a log inside the file is at first.
@@ -55,7 +55,7 @@ func (o Options) insideSizes(size int64) logSizes {
 	}
 	sizes := logSizes{direct: size / 8, reserve: size / 16, most: size, idle: all.idle}
 	sizes.room = 2*sizes.direct + sizes.reserve
-	sizes.flush = (size - 2*sizes.room) / 4
+	sizes.flush = (size - 2*sizes.room) * 2 / 5
 	return sizes
 }
 

@@ -50,11 +50,11 @@ type Options struct {
 	Log bool
 
 	// LogInFile has the log of Log inside the file itself. Then there is no other file that belongs to
-	// it. The log takes 256 KiB of the file at first, up to about five times LogBytes where much is
+	// it. The log takes 256 KiB of the file at first, up to about three times LogBytes where much is
 	// written at once, and leaves free pages behind when the store is closed.
 	LogInFile bool
 
-	// LogBytes is about how much of what was written may be in the log alone; 0 means 32 MiB, and 3 MiB
+	// LogBytes is about how much of what was written may be in the log alone; 0 means 32 MiB, and 5 MiB
 	// for one inside the file. It takes three times that in memory at most, while the file cannot
 	// keep up; then Updates wait for it.
 	LogBytes int64

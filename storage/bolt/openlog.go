@@ -65,6 +65,9 @@ func (o Options) wholeSizes() logSizes {
 	sizes.reserve = min(64<<10, sizes.flush)
 	sizes.room = 2*sizes.direct + sizes.reserve
 	sizes.most = 4*sizes.flush + 2*sizes.room
+	if o.LogInFile { // where room is dearer than a wait now and then
+		sizes.most = 5*sizes.flush/2 + 2*sizes.room
+	}
 	return sizes
 }
 
