@@ -17,10 +17,10 @@ import (
 // interned names and the list of columns. It holds committed states only. Nothing
 // in it is trusted without the revisions in a Head.
 type catalog struct {
-	mu      sync.RWMutex
-	sources map[int64]*source
-	heads   sync.Map // of *knownHead, by id
-	bounds  sync.Map // of *boundIndexes, by id
+	keeping sync.Mutex // held by those who change sources
+	sources sync.Map   // of *source, by id
+	heads   sync.Map   // of *knownHead, by id
+	bounds  sync.Map   // of *boundIndexes, by id
 }
 
 // knownHead is the head of a data source that was read last, its key and its stored form.
@@ -182,9 +182,10 @@ func unknownSource(id int64) error {
 
 // cached returns what the cache holds of a data source, nil when nothing.
 func (c *catalog) cached(id int64) *source {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.sources[id]
+	if src, ok := c.sources.Load(id); ok {
+		return src.(*source)
+	}
+	return nil
 }
 
 // refresh returns the cached part of a data source at least as new as head says.
@@ -204,22 +205,19 @@ func (c *catalog) refresh(r storage.Reader, id int64, head layout.Head) (*source
 // keep caches a committed state of a data source, unless what is cached knows more
 // names, which never change. What is cached already stays: much is remembered for it alone.
 func (c *catalog) keep(src *source) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := c.sources[src.id]; now != nil && (now.names.Len() > src.names.Len() || now.same(src)) {
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	if now := c.cached(src.id); now != nil && (now.names.Len() > src.names.Len() || now.same(src)) {
 		return
 	}
-	if c.sources == nil {
-		c.sources = make(map[int64]*source)
-	}
-	c.sources[src.id] = src
+	c.sources.Store(src.id, src)
 }
 
 // forget drops a data source from the cache.
 func (c *catalog) forget(id int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.sources, id)
+	c.keeping.Lock()
+	defer c.keeping.Unlock()
+	c.sources.Delete(id)
 	c.heads.Delete(id)
 	c.bounds.Delete(id)
 }

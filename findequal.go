@@ -2,8 +2,10 @@ package siftdb
 
 import (
 	"context"
+	"maps"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/siftdb/siftdb/internal/history"
@@ -204,8 +206,8 @@ func (e *equalRead) add(r storage.Reader, id int64, head *layout.Head, src *sour
 // equalNames remembers, for the indexes of a data source, by which one of them a name is looked
 // up. It lasts as long as what it was made from: the columns, and the indexes that there are.
 type equalNames struct {
-	mu    sync.RWMutex
-	found map[string]int // its place among the indexes; below 0 for none
+	noting sync.Mutex                     // held by those who change found
+	found  atomic.Pointer[map[string]int] // its place among the indexes, below 0 for none; never changed, only replaced
 }
 
 // equalNamesMost is how many names are remembered for a data source.
@@ -215,24 +217,31 @@ const equalNamesMost = 64
 // none. What a name means is told by the where language itself, of a where like the one that is
 // asked.
 func (n *equalNames) find(known *boundIndexes, name string) int {
-	n.mu.RLock()
-	i, ok := n.found[name]
-	full := len(n.found) >= equalNamesMost
-	n.mu.RUnlock()
-	if ok {
+	if i, ok := n.all()[name]; ok {
 		return i
 	}
-	if full {
+	n.noting.Lock()
+	defer n.noting.Unlock()
+	old := n.all()
+	if i, ok := old[name]; ok {
+		return i
+	}
+	if len(old) >= equalNamesMost {
 		return -1
 	}
-	i = known.equalTo(name)
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.found == nil {
-		n.found = make(map[string]int)
-	}
-	n.found[strings.Clone(name)] = i
+	i := known.equalTo(name)
+	found := make(map[string]int, len(old)+1)
+	maps.Copy(found, old)
+	found[strings.Clone(name)] = i
+	n.found.Store(&found)
 	return i
+}
+
+func (n *equalNames) all() map[string]int {
+	if found := n.found.Load(); found != nil {
+		return *found
+	}
+	return nil
 }
 
 // equalTo is find without a memory.

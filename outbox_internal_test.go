@@ -54,9 +54,7 @@ func TestHooksThatWereChangedMeanwhile(t *testing.T) {
 				},
 			} {
 				n++
-				db.catalog.mu.Lock()
-				db.catalog.sources[ds.id] = stale
-				db.catalog.mu.Unlock()
+				db.catalog.sources.Store(ds.id, stale)
 				if err := write(); err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
