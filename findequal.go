@@ -217,11 +217,6 @@ const equalNamesMost = 64
 // none. What a name means is told by the where language itself, of a where like the one that is
 // asked.
 func (n *equalNames) find(known *boundIndexes, name string) int {
-	if i, ok := n.all()[name]; ok {
-		return i
-	}
-	n.noting.Lock()
-	defer n.noting.Unlock()
 	old := n.all()
 	if i, ok := old[name]; ok {
 		return i
@@ -230,6 +225,9 @@ func (n *equalNames) find(known *boundIndexes, name string) int {
 		return -1
 	}
 	i := known.equalTo(name)
+	n.noting.Lock()
+	defer n.noting.Unlock()
+	old = n.all()
 	found := make(map[string]int, len(old)+1)
 	maps.Copy(found, old)
 	found[strings.Clone(name)] = i

@@ -18,6 +18,7 @@ import (
 // regular expression that costs too much on it.
 func (m *matching) match(rec *layout.Record) (bool, error) {
 	m.fill(rec)
+	m.rec.Err = nil
 	ok := m.where.MatchRecord(&m.rec)
 	return ok, m.rec.Err
 }

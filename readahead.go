@@ -138,7 +138,9 @@ func (rd *reading) readAhead(ctx context.Context, work func() aheadWork) {
 	if c == nil || c.kept != nil || c.next > 0 || !rd.spreadable(len(c.places)) {
 		return
 	}
-	c.room(rd.mostKept())
+	if c.room(rd.mostKept()); len(c.kept) == 0 {
+		return
+	}
 	var held atomic.Int64
 	_ = rd.spread(ctx, len(c.kept), func() spreadWork {
 		a := &aheadReader{rd: rd, held: &held, most: int64(rd.mostKept()), kept: c.kept, id: func(i int) int64 { return c.places[i].id }}
@@ -176,7 +178,7 @@ func (f *finder) testAhead() func(*layout.Record) keptState {
 	if f.rd.chosen.exact {
 		return nil
 	}
-	var m matching
+	m := matching{where: f.m.where} // as it was bound for the reading
 	m.bindTo(f.rd.ds.id, f.rd.st.source, f.m.where)
 	return func(rec *layout.Record) keptState {
 		switch ok, err := m.match(rec); {

@@ -36,6 +36,9 @@ type spreadWork func(r storage.Reader, head layout.Head, from, to int) error
 // slices. begin is called for each core, before the first look-up. After an error some look-ups
 // have not been done, and whoever does them one after the other meets what is wrong in its turn.
 func (rd *reading) spread(ctx context.Context, n int, begin func() spreadWork) error {
+	if n < 1 {
+		return nil
+	}
 	s := &spreading{rd: rd, n: int64(n)}
 	cores := min(runtime.GOMAXPROCS(0), 8, (n+spreadPiece-1)/spreadPiece)
 	failed := make([]error, cores)

@@ -138,7 +138,11 @@ func (s *Store) growInside() {
 	if !s.recent.inside || size >= most || s.recent.layers.Load() != nil {
 		return
 	}
-	made, err := s.makeInside(min(insideSteps*size, most))
+	next := insideSteps * size
+	if next > most/2 { // one more step would leave this one behind as a hole
+		next = most
+	}
+	made, err := s.makeInside(next)
 	if err != nil {
 		s.recent.sinceMade = -insideSteps * size // it is tried again some time later
 		if !notApplied(err) && s.insideReplaced() {
