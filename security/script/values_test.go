@@ -102,7 +102,7 @@ func TestWhereIsExact(t *testing.T) {
 // TestDataSources is spec 11.7(6).
 func TestDataSources(t *testing.T) {
 	lib := &library{}
-	r := newRunner(t, Options{})
+	r := newRunner(t, Options{Time: 30 * time.Second}) // ten times what they have in earnest
 	for _, c := range []struct{ source, want, call string }{
 		{`(await DataSources('Teams').find()).map(e => e.id)`, `[1,2,3]`, `string Teams {} 100 0`}, {`(await DataSources(5).find({where: {Region: 'South'}, limit: 7, offset: 0}))[0].data.Region`, `"South"`, `int64 5 {"Region":"South"} 7 0`},
 		{`(await DataSources('Teams').findOne({where: {}, offset: 2})).data.Region`, `"East"`, `string Teams {} 1 2`}, {`await DataSources('Empty').findOne()`, `null`, `string Empty {} 1 0`}, {`await DataSources('Empty').find()`, `[]`, `string Empty {} 100 0`},
@@ -118,7 +118,7 @@ func TestDataSources(t *testing.T) {
 		lib.calls = nil
 		res, err := r.RunScript(context.Background(), reading(insert(t, `return JSON.stringify(`+c.source+`)`, `{}`), lib))
 		if err != nil || res.Returned.Str() != c.want || c.call != "" && !slices.Equal(lib.calls, []string{c.call}) {
-			t.Errorf("%s: %v, %v, calls %q", c.source, res.Returned, err, lib.calls)
+			t.Errorf("%s: %v, %v, %d calls, %q", c.source, res.Returned, err, len(lib.calls), lib.calls[:min(len(lib.calls), 3)])
 		}
 	}
 	if _, err := r.RunScript(context.Background(), insert(t, `return (await DataSources('Teams').find()).length`, `{}`)); err == nil {
