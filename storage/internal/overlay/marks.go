@@ -17,9 +17,9 @@ type marks struct {
 }
 
 const (
-	leastMarks   = 32 // words
-	keysInWord   = 4  // words are added when there are more keys than that in each
-	marksOfWords = 1 << 20
+	leastMarks   = 32      // words
+	keysInWord   = 4       // words are added when there are more keys than that in each
+	marksOfWords = 1 << 20 // from here on none are added
 )
 
 func newMarks(words int) *marks {
