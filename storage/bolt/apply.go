@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 
 	"go.etcd.io/bbolt"
 
@@ -13,6 +14,10 @@ import (
 // appendFill is how full pages get where keys are added one after the other;
 // elsewhere bbolt leaves half of a page for what comes between.
 const appendFill = 0.95
+
+// yieldKeys is after how many keys of a layer those run who wait for a processor: writing it takes
+// longer than the groups that are committed meanwhile.
+const yieldKeys = 64
 
 // apply makes the writes of a set, or of a layer, in the transaction, in key order: bbolt shifts
 // the rest of a page for every key that comes before it. After an error the
@@ -46,7 +51,11 @@ func (r *reader) apply(spaces []*overlay.Space) (err error) {
 func (r *reader) write(b *bucket, writes *tree.Tree) error {
 	all := writes.Scan(tree.Bounds{}, false)
 	first := true
+	n := 0
 	for k, v, ok := all.Next(); ok; k, v, ok = all.Next() {
+		if n++; n%yieldKeys == 0 {
+			runtime.Gosched()
+		}
 		if v == nil {
 			if b.Bucket != nil {
 				if err := b.Delete(k); err != nil {

@@ -2,8 +2,10 @@ package bolt
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/siftdb/siftdb/storage"
 )
@@ -16,6 +18,7 @@ type queue struct {
 	mu      sync.Mutex
 	waiting []*call
 	led     bool
+	told    atomic.Int32 // calls that have a result, and whose callers have not run since
 }
 
 // call is one Update.
@@ -46,6 +49,15 @@ func (q *queue) join(c *call) (lead bool) {
 	q.led = true
 	c.lead = true
 	return true
+}
+
+// gather lets those run who have a result and have not seen it: most of them come back with another
+// call. A leader that goes on at once keeps its processor while they wait for one, and where the
+// other processors are busy as well, its group is its own call again and again.
+func (q *queue) gather() {
+	if q.told.Load() > 0 {
+		runtime.Gosched()
+	}
 }
 
 // take takes the call that waited longest, nil when none waits, or when it is one that

@@ -44,7 +44,10 @@ func (s *Store) Update(ctx context.Context, fn func(storage.Writer) error) error
 		}
 	}
 	if c.lead {
+		s.queue.gather()
 		s.leadFrom(c)
+	} else {
+		s.queue.told.Add(-1)
 	}
 	return c.err
 }
@@ -247,6 +250,7 @@ func (g *group) end() {
 // tell hands a call to its caller.
 func (g *group) tell(c *call) {
 	if c != g.own {
+		g.store.queue.told.Add(1)
 		close(c.wake)
 	}
 }
