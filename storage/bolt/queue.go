@@ -51,15 +51,6 @@ func (q *queue) join(c *call) (lead bool) {
 	return true
 }
 
-// gather lets those run who have a result and have not seen it: most of them come back with another
-// call. A leader that goes on at once keeps its processor while they wait for one, and where the
-// other processors are busy as well, its group is its own call again and again.
-func (q *queue) gather() {
-	if q.told.Load() > 0 {
-		runtime.Gosched()
-	}
-}
-
 // take takes the call that waited longest, nil when none waits, or when it is one that
 // has to lead.
 func (q *queue) take() *call {
@@ -71,6 +62,18 @@ func (q *queue) take() *call {
 	c := q.waiting[0]
 	q.waiting = slices.Delete(q.waiting, 0, 1)
 	return c
+}
+
+// gather takes a call as take does, where none waits: it lets those run who have a result and have
+// not seen it, since most of them come back with another call. A leader that goes on without them
+// keeps its processor while they wait for one, and where the other processors are busy as well, its
+// group is its own call again and again.
+func (q *queue) gather() *call {
+	if q.told.Load() == 0 {
+		return nil
+	}
+	runtime.Gosched()
+	return q.take()
 }
 
 // withdraw takes c out of the line, and reports false when it is too late: a

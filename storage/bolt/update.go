@@ -44,7 +44,6 @@ func (s *Store) Update(ctx context.Context, fn func(storage.Writer) error) error
 		}
 	}
 	if c.lead {
-		s.queue.gather()
 		s.leadFrom(c)
 	} else {
 		s.queue.told.Add(-1)
@@ -94,6 +93,9 @@ type group struct {
 func (g *group) fill() {
 	for len(g.calls) < maxGroupCalls && g.keys < maxGroupKeys && g.bytes < maxGroupBytes && !g.logged.full() {
 		c := g.store.queue.take()
+		if c == nil {
+			c = g.store.queue.gather()
+		}
 		if c == nil {
 			return
 		}
