@@ -317,11 +317,7 @@ func (f *finder) byColumns(ctx context.Context) (*columnPlan, error) {
 		if err := f.bind(r); err != nil {
 			return nil, nil, err
 		}
-		var order *query.BoundOrder
-		if len(f.c.order) > 0 {
-			order = f.c.order.Bind(f.rd.st.source.schema())
-		}
-		return &f.m, order, nil
+		return &f.m, f.order, nil
 	})
 }
 
@@ -368,11 +364,7 @@ func (f *finder) explainColumns(ctx context.Context, p *Plan) {
 		if f.joins.required() {
 			n.joins(f.joins)
 		}
-		var order *query.BoundOrder
-		if len(f.c.order) > 0 {
-			order = f.c.order.Bind(f.rd.st.source.schema())
-		}
-		if n.filter(f.m.where, order); n.refused() {
+		if n.filter(f.m.where, f.order); n.refused() {
 			return nil
 		}
 		if set := f.rd.ds.db.columns.held(f.ds.id); set != nil {

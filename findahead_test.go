@@ -69,7 +69,7 @@ func aheadPeople(t *testing.T, db *siftdb.DB) (*siftdb.DataSource, int64) {
 	people := table(t, db, "people")
 	var rows []any
 	for i := range 3000 {
-		rows = append(rows, siftdb.M{"Name": fmt.Sprint("name ", i), "State": i % 16, "Age": i % 50, "Boss": fmt.Sprint("name ", i%100), "Tags": []any{i % 3, "x"}})
+		rows = append(rows, siftdb.M{"Name": fmt.Sprint("name ", i), "State": i % 16, "Age": i % 50, "Boss": fmt.Sprint("name ", i%100), "Tags": []any{i % 3, "x"}, "Info": siftdb.M{"Rank": -i}})
 	}
 	must[siftdb.BulkResult](t)(people.Append(ctx, rows))
 	create(t, people, indexOn("State"))
@@ -191,11 +191,29 @@ func (s *viewHook) View(ctx context.Context, fn func(storage.Reader) error) erro
 	return s.Storage.View(ctx, fn)
 }
 
-// TestFindAheadKeepsMeanings: somebody makes a column between two transactions of a find whose where
-// means something else then. The answer is that of before, or that of after.
+// TestFindAheadKeepsMeanings: somebody makes a column between two transactions of a find whose where,
+// or whose order, means something else then. The answer is that of before, or that of after.
 func TestFindAheadKeepsMeanings(t *testing.T) {
 	defer siftdb.SpreadFrom(1)()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))))
+	for name, c := range map[string]struct {
+		where siftdb.M
+		order siftdb.Order
+		comes siftdb.M // an entry with a column of its own
+	}{
+		"where": {where: siftdb.M{"State": 3, "createdAt": siftdb.M{"$gt": "2000"}}, comes: siftdb.M{"createdAt": "3000"}},
+		"order": {where: siftdb.M{"State": 3}, order: siftdb.Order{{Name: "Info.Rank"}}, comes: siftdb.M{"Info.Rank": 1}},
+		"order, downwards": {where: siftdb.M{"Age": siftdb.M{"$lt": 20}}, order: siftdb.Order{{Name: "Info.Rank", Desc: true}},
+			comes: siftdb.M{"Info.Rank": 1, "Age": 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.comes["State"], c.comes["Boss"] = 3, "name 3"
+			keepsMeaning(t, siftdb.Query{Where: c.where, Order: c.order}, c.comes)
+		})
+	}
+}
+
+func keepsMeaning(t *testing.T, q siftdb.Query, comes siftdb.M) {
 	texts := func(list []*siftdb.Entry) string {
 		var b []byte
 		for _, e := range list {
@@ -212,12 +230,9 @@ func TestFindAheadKeepsMeanings(t *testing.T) {
 		people, _ := aheadPeople(t, db)
 		bosses := table(t, db, "bosses")
 		must[siftdb.BulkResult](t)(bosses.Append(ctx, []any{siftdb.M{"Who": "name 3"}, siftdb.M{"Who": "name 19"}, siftdb.M{"Who": "name 99"}}))
-		q := siftdb.Query{Where: siftdb.M{"State": 3, "createdAt": siftdb.M{"$gt": "2000"}},
-			Joins: []siftdb.Join{{Name: "boss", DataSourceID: bosses.ID(), On: siftdb.On{"Boss": "Who"}, Required: true}}}
+		q.Joins = []siftdb.Join{{Name: "boss", DataSourceID: bosses.ID(), On: siftdb.On{"Boss": "Who"}, Required: true}}
 		before := texts(must[[]*siftdb.Entry](t)(people.Find(ctx, q)))
-		hook.call = func() {
-			must[*siftdb.Entry](t)(people.Insert(ctx, siftdb.M{"State": 3, "Boss": "name 3", "createdAt": "3000"}))
-		}
+		hook.call = func() { must[*siftdb.Entry](t)(people.Insert(ctx, comes)) }
 		hook.n.Store(0)
 		hook.at.Store(at + 1)
 		got := texts(must[[]*siftdb.Entry](t)(people.Find(ctx, q)))
@@ -232,7 +247,8 @@ func TestFindAheadKeepsMeanings(t *testing.T) {
 		case after:
 			answers["after"]++
 		default:
-			t.Errorf("with a column made before transaction %d the answer is %d bytes, neither %d nor %d", at+1, len(got), len(before), len(after))
+			t.Errorf("with a column made before transaction %d the answer is %d bytes, neither that of before, of %d, nor of after, of %d",
+				at+1, len(got), len(before), len(after))
 		}
 	}
 	if answers["before"] == 0 || answers["after"] == 0 {

@@ -46,6 +46,7 @@ type finder struct {
 	rd      *reading
 	m       matching
 	project *query.BoundProjection
+	order   *query.BoundOrder   // nil when there is none
 	seen    map[string]struct{} // data that distinct has met
 	skip    int                 // matches still to be skipped
 	left    int                 // entries still wanted; -1 for all
@@ -161,6 +162,9 @@ func (f *finder) bind(r storage.Reader) error {
 	f.last = f.rd.st.head.Last
 	if f.c.projection != nil {
 		f.project = f.c.projection.Bind(f.rd.st.source.schema())
+	}
+	if len(f.c.order) > 0 {
+		f.order = f.c.order.Bind(f.rd.st.source.schema())
 	}
 	if f.count && f.m.where.MatchesAll() && !f.rd.sight.filters() && !f.c.distinct && !f.joins.required() {
 		f.total, f.count = f.rd.st.count, false
@@ -350,14 +354,10 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 	if f.c.limit >= 0 && !f.c.distinct {
 		s.keep = saturated(f.c.offset, f.c.limit)
 	}
-	var order *query.BoundOrder
 	for done := false; !done; {
 		err := f.rd.slice(ctx, func(r storage.Reader) (err error) {
 			if err := f.bind(r); err != nil {
 				return err
-			}
-			if order == nil {
-				order = f.c.order.Bind(f.rd.st.source.schema())
 			}
 			if s.keep == 0 && !f.count {
 				done = true
@@ -375,7 +375,7 @@ func (f *finder) gather(ctx context.Context) (*sorter, error) {
 					if f.count && f.seen == nil {
 						f.total++
 					}
-					s.add(order, &f.m.rec)
+					s.add(f.order, &f.m.rec)
 				}
 				return true, err
 			})

@@ -23,11 +23,7 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 		if err := f.bind(r); err != nil {
 			return err
 		}
-		var order *query.BoundOrder
-		if len(f.c.order) > 0 {
-			order = f.c.order.Bind(f.rd.st.source.schema())
-		}
-		p, err := f.rd.plan(r, f.m.where, order)
+		p, err := f.rd.plan(r, f.m.where, f.order)
 		if err != nil || p == nil {
 			return err
 		}
@@ -36,7 +32,7 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 			return nil
 		}
 		if f.way.sorted {
-			if ids, ok, err = f.inOrder(p, order); ok || err != nil {
+			if ids, ok, err = f.inOrder(p, f.order); ok || err != nil {
 				return err
 			}
 			f.way.sorted = false
@@ -45,9 +41,9 @@ func (f *finder) byIndex(ctx context.Context) (ids []int64, ok bool, err error) 
 			return nil
 		}
 		first := -1
-		if order == nil {
+		if f.order == nil {
 			first = f.first()
-		} else if better, err := f.columnsSort(ctx, r, p.filter, order); err != nil || better {
+		} else if better, err := f.columnsSort(ctx, r, p.filter, f.order); err != nil || better {
 			p.filter = nil
 			return err
 		}
