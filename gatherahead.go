@@ -63,7 +63,8 @@ func textOf(row any) ([]byte, bool) {
 // encodeAhead begins to encode rows of JSON text over some names.
 func (g *gathered) encodeAhead(data []any, base *document.Names) *ahead {
 	cores := runtime.GOMAXPROCS(0)
-	a := &ahead{parts: make(chan chan encodedRows, 2*cores), stop: make(chan struct{})}
+	most := max(2*cores, g.db.sizes.bytes/aheadBytes) // so that they are busy while a transaction is written
+	a := &ahead{parts: make(chan chan encodedRows, most), stop: make(chan struct{})}
 	tasks := make(chan aheadTask)
 	a.done.Go(func() { a.deal(data, tasks) })
 	for range cores {
