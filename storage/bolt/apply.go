@@ -3,7 +3,6 @@ package bolt
 import (
 	"bytes"
 	"fmt"
-	"runtime"
 
 	"go.etcd.io/bbolt"
 
@@ -15,9 +14,8 @@ import (
 // elsewhere bbolt leaves half of a page for what comes between.
 const appendFill = 0.95
 
-// yieldKeys is after how many keys of a layer those run who wait for a processor: writing it takes
-// longer than the groups that are committed meanwhile.
-const yieldKeys = 64
+// pauseKeys is after how many keys apply may pause.
+const pauseKeys = 64
 
 // apply makes the writes of a set, or of a layer, in the transaction, in key order: bbolt shifts
 // the rest of a page for every key that comes before it. After an error the
@@ -53,8 +51,8 @@ func (r *reader) write(b *bucket, writes *tree.Tree) error {
 	first := true
 	n := 0
 	for k, v, ok := all.Next(); ok; k, v, ok = all.Next() {
-		if n++; n%yieldKeys == 0 {
-			runtime.Gosched()
+		if n++; r.pause != nil && n%pauseKeys == 0 {
+			r.pause()
 		}
 		if v == nil {
 			if b.Bucket != nil {

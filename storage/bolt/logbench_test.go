@@ -3,9 +3,11 @@ package bolt
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/siftdb/siftdb/storage"
 )
@@ -28,6 +30,37 @@ func BenchmarkCommits(b *testing.B) {
 				b.ResetTimer()
 				commits(b, s, writers)
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+			})
+		}
+	}
+}
+
+// BenchmarkCommitsBesideWork is durable commits of 16 callers beside goroutines that compute, four for
+// each core, and yield every millisecond or when their time is over.
+func BenchmarkCommitsBesideWork(b *testing.B) {
+	for _, turn := range []time.Duration{time.Millisecond, time.Hour} {
+		for _, log := range logPlaces[1:] {
+			b.Run(fmt.Sprintf("turn=%v/log=%s", turn, log.name), func(b *testing.B) {
+				s := openStore(b, filepath.Join(b.TempDir(), "db"), log.o)
+				fill(b, s, 100_000)
+				var stop atomic.Bool
+				var work sync.WaitGroup
+				for range 4 * runtime.GOMAXPROCS(0) {
+					work.Go(func() {
+						for from := time.Now(); !stop.Load(); {
+							if time.Since(from) > turn {
+								runtime.Gosched()
+								from = time.Now()
+							}
+						}
+					})
+				}
+				b.ResetTimer()
+				commits(b, s, 16)
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+				b.StopTimer()
+				stop.Store(true)
+				work.Wait()
 			})
 		}
 	}

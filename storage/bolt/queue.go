@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/siftdb/siftdb/storage"
 )
@@ -19,6 +20,7 @@ type queue struct {
 	waiting []*call
 	led     bool
 	told    atomic.Int32 // calls that have a result, and whose callers have not run since
+	leader  yielder      // the leader's
 }
 
 // call is one Update.
@@ -69,11 +71,45 @@ func (q *queue) take() *call {
 // keeps its processor while they wait for one, and where the other processors are busy as well, its
 // group is its own call again and again.
 func (q *queue) gather() *call {
-	if q.told.Load() == 0 {
+	if q.told.Load() == 0 || !q.leader.yield() {
 		return nil
 	}
-	runtime.Gosched()
 	return q.take()
+}
+
+// pauses returns a function for somebody who works for long while calls go on, to be called now and
+// then: it lets callers run who wait for a processor, maybe behind this work.
+func (q *queue) pauses() func() {
+	const work = time.Millisecond
+	var own yielder
+	last := time.Now()
+	return func() {
+		if q.told.Load() > 0 && time.Since(last) >= work && own.yield() {
+			last = time.Now()
+		}
+	}
+}
+
+// yielder lets others run. Where they are many, or work for long, it takes until its turn comes again;
+// then it does without for so many times as long, so as to lose little by it.
+type yielder struct{ not time.Time }
+
+const (
+	longYield  = time.Millisecond
+	yieldBreak = 32
+)
+
+// yield reports whether it has let others run.
+func (y *yielder) yield() bool {
+	from := time.Now()
+	if from.Before(y.not) {
+		return false
+	}
+	runtime.Gosched()
+	if now := time.Now(); now.Sub(from) > longYield {
+		y.not = now.Add(yieldBreak * now.Sub(from))
+	}
+	return true
 }
 
 // withdraw takes c out of the line, and reports false when it is too late: a

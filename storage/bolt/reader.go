@@ -18,6 +18,7 @@ var errDone = errors.New("storage: reader used after its function returned")
 type reader struct {
 	tx      *bbolt.Tx // nil when closed
 	buckets []bucket
+	pause   func() // what apply calls now and then; may be nil
 }
 
 // bucket is a keyspace's bucket.

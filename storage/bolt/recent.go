@@ -130,7 +130,7 @@ func (s *Store) flushLayer(frozen *overlay.Layer) error {
 		return err
 	}
 	end := s.recent.frozenEnd
-	r := &reader{tx: tx}
+	r := &reader{tx: tx, pause: s.queue.pauses()}
 	err = r.apply(frozen.Spaces())
 	r.close()
 	if err == nil {
