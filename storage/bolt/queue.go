@@ -71,7 +71,7 @@ func (q *queue) take() *call {
 // keeps its processor while they wait for one, and where the other processors are busy as well, its
 // group is its own call again and again.
 func (q *queue) gather() *call {
-	if q.told.Load() == 0 || !q.leader.yield() {
+	if !q.leader.yield(&q.told) {
 		return nil
 	}
 	return q.take()
@@ -84,31 +84,38 @@ func (q *queue) pauses() func() {
 	var own yielder
 	last := time.Now()
 	return func() {
-		if q.told.Load() > 0 && time.Since(last) >= work && own.yield() {
+		if time.Since(last) >= work && own.yield(&q.told) {
 			last = time.Now()
 		}
 	}
 }
 
-// yielder lets others run. Where they are many, or work for long, it takes until its turn comes again;
-// then it does without for so many times as long, so as to lose little by it.
-type yielder struct{ not time.Time }
+// yielder lets others run. Where they are many, or work for long, it takes until its turn comes again.
+// If that is longer than callers need who were waited for, and not only once, it does without for so
+// many times as long, so as to lose little by it.
+type yielder struct {
+	slow bool      // the last one took long
+	not  time.Time // before this
+}
 
 const (
-	longYield  = time.Millisecond
+	callerTurn = 500 * time.Microsecond
 	yieldBreak = 32
 )
 
-// yield reports whether it has let others run.
-func (y *yielder) yield() bool {
-	from := time.Now()
-	if from.Before(y.not) {
+// yield lets others run if there are callers among them, and reports whether it has.
+func (y *yielder) yield(callers *atomic.Int32) bool {
+	before, from := callers.Load(), time.Now()
+	if before == 0 || from.Before(y.not) {
 		return false
 	}
 	runtime.Gosched()
-	if now := time.Now(); now.Sub(from) > longYield {
-		y.not = now.Add(yieldBreak * now.Sub(from))
+	took, ran := time.Since(from), max(0, before-callers.Load())
+	slow := took > time.Duration(1+ran)*callerTurn
+	if slow && y.slow {
+		y.not = from.Add((1 + yieldBreak) * took)
 	}
+	y.slow = slow
 	return true
 }
 

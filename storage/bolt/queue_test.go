@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/siftdb/siftdb/storage/internal/commitlog"
 )
@@ -30,26 +31,64 @@ func testLeaderGathers(t *testing.T, o Options) {
 	o.sizes, o.wrapLog = &stillSizes, func(f commitlog.File) commitlog.File { return quickFile{f, &syncs} }
 	s := withLog(t, filepath.Join(t.TempDir(), "db"), o)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	syncs.Store(0)
-
-	s.lead() // until all of them wait
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			for range rounds {
-				if err := put(s, strconv.Itoa(i), "v"); err != nil {
-					t.Error(err)
+	groups := func() int32 {
+		syncs.Store(0)
+		s.lead() // until all of them wait
+		var wg sync.WaitGroup
+		for i := range callers {
+			wg.Go(func() {
+				for range rounds {
+					if err := put(s, strconv.Itoa(i), "v"); err != nil {
+						t.Error(err)
+					}
 				}
-			}
-		})
+			})
+		}
+		waitFor(t, func() bool { return waiting(s) == callers })
+		s.queue.pass()
+		wg.Wait()
+		return syncs.Load()
 	}
-	waitFor(t, func() bool { return waiting(s) == callers })
-	s.queue.pass()
-	wg.Wait()
-	if n := syncs.Load(); n > callers*rounds/4 {
+	n := groups()
+	for range 4 { // where the system lets this process wait for long, leaders give it up for a while
+		if n > callers*rounds/4 {
+			n = min(n, groups())
+		}
+	}
+	if n > callers*rounds/4 {
 		t.Errorf("%d groups for %d calls of %d callers", n, callers*rounds, callers)
 	}
 	if n := s.queue.told.Load(); n != 0 {
 		t.Errorf("%d calls are said to wait for their callers", n)
+	}
+}
+
+// TestYieldOnceInAWhile: after a turn of others that took long there is none for a while.
+func TestYieldOnceInAWhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const turn = 10 * callerTurn
+	var y yielder
+	var callers atomic.Int32
+	if y.yield(&callers) {
+		t.Error("it yields where no callers wait")
+	}
+	callers.Store(1)
+	var from time.Time
+	for n := range 2 {
+		from = time.Now()
+		go func() {
+			for start := time.Now(); time.Since(start) < turn; {
+			}
+		}()
+		if y.not.After(from) || !y.yield(&callers) || time.Since(from) < turn {
+			t.Fatalf("nobody else ran, %d", n)
+		}
+	}
+	if y.not.Sub(from) < yieldBreak*turn {
+		t.Errorf("after %v twice it does without for %v", turn, y.not.Sub(from))
+	}
+	y.not = time.Now().Add(time.Hour)
+	if y.yield(&callers) {
+		t.Error("it yields during its break")
 	}
 }
