@@ -71,52 +71,54 @@ func (q *queue) take() *call {
 // keeps its processor while they wait for one, and where the other processors are busy as well, its
 // group is its own call again and again.
 func (q *queue) gather() *call {
-	if !q.leader.yield(&q.told) {
+	before := q.told.Load()
+	if before == 0 || !q.leader.due() {
 		return nil
 	}
+	took := q.leader.yield()
+	ran := max(0, before-q.told.Load())
+	q.leader.judge(took, longYield+time.Duration(ran)*longYield/8)
 	return q.take()
 }
 
-// pauses returns a function for somebody who works for long while calls go on, to be called now and
-// then: it lets callers run who wait for a processor, maybe behind this work.
-func (q *queue) pauses() func() {
-	const work = time.Millisecond
-	var own yielder
-	last := time.Now()
-	return func() {
-		if time.Since(last) >= work && own.yield(&q.told) {
-			last = time.Now()
-		}
-	}
-}
-
 // yielder lets others run. Where they are many, or work for long, it takes until its turn comes again.
-// If that is longer than callers need who were waited for, and not only once, it does without for so
-// many times as long, so as to lose little by it.
+// If it takes long twice in turn there is a break of so many times as long, so that little is lost by
+// it.
 type yielder struct {
 	slow bool      // the last one took long
 	not  time.Time // before this
 }
 
 const (
-	callerTurn = 500 * time.Microsecond
-	yieldBreak = 32
+	longYield  = 2 * time.Millisecond
+	yieldBreak = 16
 )
 
-// yield lets others run if there are callers among them, and reports whether it has.
-func (y *yielder) yield(callers *atomic.Int32) bool {
-	before, from := callers.Load(), time.Now()
-	if before == 0 || from.Before(y.not) {
-		return false
-	}
+// due reports whether there is no break.
+func (y *yielder) due() bool { return y.not.IsZero() || !time.Now().Before(y.not) }
+
+// yield returns after how long it goes on.
+func (y *yielder) yield() time.Duration {
+	from := time.Now()
 	runtime.Gosched()
-	took, ran := time.Since(from), max(0, before-callers.Load())
-	slow := took > time.Duration(1+ran)*callerTurn
-	if slow && y.slow {
-		y.not = from.Add((1 + yieldBreak) * took)
+	return time.Since(from)
+}
+
+// pause is for who works for long while calls go on, to be called now and then: it lets callers run
+// who wait for a processor, maybe behind this work.
+func (y *yielder) pause() {
+	if y.due() {
+		y.judge(y.yield(), longYield)
+	}
+}
+
+// judge tells how long a yield took, and at most should have.
+func (y *yielder) judge(took, most time.Duration) {
+	slow := took > most
+	if y.not = (time.Time{}); slow && y.slow {
+		y.not = time.Now().Add(yieldBreak * took)
 	}
 	y.slow = slow
-	return true
 }
 
 // withdraw takes c out of the line, and reports false when it is too late: a

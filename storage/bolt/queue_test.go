@@ -63,32 +63,33 @@ func testLeaderGathers(t *testing.T, o Options) {
 	}
 }
 
-// TestYieldOnceInAWhile: after a turn of others that took long there is none for a while.
-func TestYieldOnceInAWhile(t *testing.T) {
+// TestYieldBreaks: where others take long twice in turn, there is a break.
+func TestYieldBreaks(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	const turn = 10 * callerTurn
+	const turn = 2 * longYield
 	var y yielder
-	var callers atomic.Int32
-	if y.yield(&callers) {
-		t.Error("it yields where no callers wait")
-	}
-	callers.Store(1)
-	var from time.Time
 	for n := range 2 {
-		from = time.Now()
 		go func() {
 			for start := time.Now(); time.Since(start) < turn; {
 			}
 		}()
-		if y.not.After(from) || !y.yield(&callers) || time.Since(from) < turn {
-			t.Fatalf("nobody else ran, %d", n)
+		if !y.due() {
+			t.Fatalf("a break after %d", n)
 		}
+		took := y.yield()
+		if took < turn {
+			took = y.yield() // now and then the scheduler goes on with who has yielded
+		}
+		if took < turn/2 {
+			t.Fatalf("nobody else ran in %v", took)
+		}
+		y.judge(took, turn/4)
 	}
-	if y.not.Sub(from) < yieldBreak*turn {
-		t.Errorf("after %v twice it does without for %v", turn, y.not.Sub(from))
+	if left := time.Until(y.not); left < yieldBreak*turn/4 || y.due() {
+		t.Errorf("a break of %v", left)
 	}
-	y.not = time.Now().Add(time.Hour)
-	if y.yield(&callers) {
-		t.Error("it yields during its break")
+	y.judge(0, turn)
+	if !y.due() || y.slow {
+		t.Error("a break after a short one")
 	}
 }

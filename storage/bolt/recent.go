@@ -28,10 +28,11 @@ type recent struct {
 	layers atomic.Pointer[layers]
 	full   atomic.Bool // there was no space for the last layer that was to be written into bbolt
 
-	// flushing is held by whoever writes to bbolt, and guards frozenEnd. The leader may take
+	// flushing is held by whoever writes to bbolt, and guards frozenEnd and keeper. The leader may take
 	// it; nobody waits for the lead while holding it.
 	flushing  sync.Mutex
 	frozenEnd commitlog.Position // what comes behind the frozen layer in the log
+	keeper    yielder            // of whoever writes a layer
 	sinceSize int64              // bytes in the log since the last freeze; the leader's
 	sinceMade int64              // bytes in a log inside the file since it was made; the leader's
 	buffer    []byte             // for the next record; the leader's
@@ -130,7 +131,7 @@ func (s *Store) flushLayer(frozen *overlay.Layer) error {
 		return err
 	}
 	end := s.recent.frozenEnd
-	r := &reader{tx: tx, pause: s.queue.pauses()}
+	r := &reader{tx: tx, pause: s.recent.keeper.pause}
 	err = r.apply(frozen.Spaces())
 	r.close()
 	if err == nil {
